@@ -1,0 +1,5 @@
+"""LoadBalancer Services for bare-metal Kubernetes."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

@@ -1,0 +1,33 @@
+"""The one vocabulary of reasons: condition reason, Event reason, metric label and documentation row at once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an address was, or was not, given or announced. The value is what users see."""
+
+    ADDRESS_ASSIGNED = "AddressAssigned"
+    ADDRESS_RELEASED = "AddressReleased"
+    NO_POOL = "NoPool"
+    POOL_NOT_FOUND = "PoolNotFound"
+    POOL_PAUSED = "PoolPaused"
+    POOL_ON_REQUEST_ONLY = "PoolOnRequestOnly"
+    NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
+    SERVICE_NOT_SELECTED = "ServiceNotSelected"
+    POOL_EXHAUSTED = "PoolExhausted"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    FAMILY_UNAVAILABLE = "FamilyUnavailable"
+    ADDRESS_NOT_IN_ANY_POOL = "AddressNotInAnyPool"
+    ADDRESS_IN_USE = "AddressInUse"
+    ADDRESS_QUARANTINED = "AddressQuarantined"
+    ADDRESS_RESERVED = "AddressReserved"
+    SHARING_REFUSED = "SharingRefused"
+    INVALID_REQUEST = "InvalidRequest"
+
+    ANNOUNCING = "Announcing"
+    HANDED_OVER = "HandedOver"
+    NO_ELIGIBLE_NODE = "NoEligibleNode"
+    ADDRESS_CONFLICT = "AddressConflict"
+    FORWARDING_FAILED = "ForwardingFailed"

@@ -1,0 +1,139 @@
+"""The ServiceAddress: one object per assigned address, named after the address.
+
+The API server refuses a second object of one name, so however many controllers act, an address has one record.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from heraldlb.api.group import API_VERSION
+from heraldlb.api.objects import NamespacedName, Raw, mapping, number, sequence, text
+from heraldlb.api.ranges import IPAddress, RangeError, parse_address
+from heraldlb.api.services import Protocol, Service
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HeldPort:
+    """A port that a holder serves on the address; two holders never have an equal one."""
+
+    protocol: Protocol
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A Service that holds the address."""
+
+    service: NamespacedName
+    uid: str
+    ports: tuple[HeldPort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAddress:
+    """The record of one assigned address and who answers for it."""
+
+    address: IPAddress
+    pool: str
+    holders: tuple[Holder, ...] = ()
+    sharing_key: str = ""
+    node: str = ""
+    interface: str = ""
+    mac_address: str = ""
+    since: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return object_name(self.address)
+
+
+def object_name(address: IPAddress) -> str:
+    """IPv4 as it is written; IPv6 as its eight groups without leading zeros, joined by `-`.
+
+    Every spelling of an IPv6 address has this one name, and it is a valid object name, which `::` is not.
+    """
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return "-".join(f"{int(group, 16):x}" for group in address.exploded.split(":"))
+
+
+def holder_of(service: Service) -> Holder:
+    """The holder entry that a Service makes for itself."""
+    ports = sorted({HeldPort(port.protocol, port.port) for port in service.ports})
+    return Holder(service.id, service.uid, tuple(ports))
+
+
+def parse_service_address(raw: Raw) -> ServiceAddress | None:
+    """A ServiceAddress from its JSON, or None where `spec.address` is not an address."""
+    try:
+        address = parse_address(text(raw, "spec", "address"))
+    except RangeError:
+        return None
+    return ServiceAddress(
+        address=address,
+        pool=text(raw, "spec", "addressPool"),
+        holders=tuple(_parse_holder(entry) for entry in sequence(raw, "spec", "services")),
+        sharing_key=text(raw, "spec", "sharingKey"),
+        node=text(raw, "status", "node"),
+        interface=text(raw, "status", "interface"),
+        mac_address=text(raw, "status", "macAddress"),
+        since=text(raw, "status", "since"),
+        uid=text(raw, "metadata", "uid"),
+        resource_version=text(raw, "metadata", "resourceVersion"),
+    )
+
+
+def manifest(record: ServiceAddress) -> dict[str, Any]:
+    """The object to create: identity and spec, no status."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ServiceAddress",
+        "metadata": {"name": record.name},
+        "spec": spec_body(record),
+    }
+
+
+def spec_body(record: ServiceAddress) -> dict[str, Any]:
+    """`spec` as JSON, holders and ports in a fixed order so that equal records compare equal."""
+    body: dict[str, Any] = {
+        "address": str(record.address),
+        "addressPool": record.pool,
+        "services": [_holder_body(holder) for holder in _ordered(record.holders)],
+    }
+    if record.sharing_key:
+        body["sharingKey"] = record.sharing_key
+    return body
+
+
+def _ordered(holders: Iterable[Holder]) -> list[Holder]:
+    return sorted(holders, key=lambda holder: (holder.service, holder.uid))
+
+
+def _holder_body(holder: Holder) -> dict[str, Any]:
+    return {
+        "namespace": holder.service.namespace,
+        "name": holder.service.name,
+        "uid": holder.uid,
+        "ports": [{"port": held.port, "protocol": held.protocol} for held in sorted(holder.ports)],
+    }
+
+
+def _parse_holder(raw: Raw) -> Holder:
+    ports = []
+    for entry in sequence(raw, "ports"):
+        protocol = text(entry, "protocol")
+        kind: Protocol = "UDP" if protocol == "UDP" else "SCTP" if protocol == "SCTP" else "TCP"
+        ports.append(HeldPort(kind, number(entry, "port")))
+    holder = mapping(raw)
+    return Holder(
+        NamespacedName(text(holder, "namespace"), text(holder, "name")),
+        text(holder, "uid"),
+        tuple(sorted(ports)),
+    )

@@ -1,0 +1,235 @@
+"""The decision: which addresses a Service shall hold, and the whole story where it is not what was asked.
+
+Make before break: what a Service holds stays until what replaces it is found. The one exception is a Service
+whose own edit breaks the rules of sharing, which are never bent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from heraldlb.allocation.admission import Refusal, Verdict, admit, refuse, within_quota
+from heraldlb.allocation.book import BookedPool, PoolBook
+from heraldlb.allocation.ledger import Holding, Ledger
+from heraldlb.allocation.requests import Request
+from heraldlb.allocation.sharing import blocker
+from heraldlb.api.ranges import Family, IPAddress, address_at, family_of
+from heraldlb.api.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An address for a Service, and the pool it comes from."""
+
+    address: IPAddress
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the Service shall hold from now on.
+
+    `satisfied`: the request is met, and the condition is True. `waiting`: ask again when an address or a pool
+    comes, also where the request is met in part (`PreferDualStack` with one family).
+    """
+
+    grants: tuple[Grant, ...]
+    reason: Reason
+    message: str
+    satisfied: bool
+    waiting: bool
+
+
+def holding_of(request: Request) -> Holding:
+    """The terms on which the request would hold an address."""
+    return Holding(request.service, request.uid, request.ports, request.sharing_key, request.backend)
+
+
+def decide(request: Request, book: PoolBook, ledger: Ledger) -> Outcome:
+    """Decide one request. Pure and deterministic: same arguments, same outcome."""
+    kept = _kept(request, book, ledger)
+    if problem := request.problem or _contradiction(request, book):
+        return _refused(request, kept, [Refusal(Reason.INVALID_REQUEST, problem)])
+    found: dict[Family, Grant] = {}
+    refusals: list[Refusal] = []
+    for family in request.families:
+        result = _serve(request, family, kept.get(family), book, ledger)
+        if isinstance(result, Grant):
+            found[family] = result
+        else:
+            refusals.append(result)
+    if not refusals:
+        return Outcome(_in_order(request, found), Reason.ADDRESS_ASSIGNED, _story(request, found), True, False)
+    held = kept if request.require_all else kept | found
+    unmet_wish = any(family in kept or request.wanted(family) for family in request.families if family not in found)
+    if request.require_all or not found or unmet_wish:
+        return _refused(request, held, refusals)
+    message = "; ".join((_story(request, held), *(refusal.message for refusal in refusals)))
+    return Outcome(_in_order(request, held), Reason.ADDRESS_ASSIGNED, message, True, True)
+
+
+def _kept(request: Request, book: PoolBook, ledger: Ledger) -> dict[Family, Grant]:
+    """What the Service holds and may go on holding, by family."""
+    terms = holding_of(request)
+    kept: dict[Family, Grant] = {}
+    for address in ledger.held_by(request.uid):
+        family = family_of(address)
+        if family not in request.families or family in kept:
+            continue
+        edited = ledger.holding(address, request.uid) != terms
+        if edited and blocker(terms, ledger.others(address, request.uid)):
+            continue
+        if (pool := _pool_keeping(address, book, ledger)) is not None:
+            kept[family] = Grant(address, pool)
+    return kept
+
+
+def _pool_keeping(address: IPAddress, book: PoolBook, ledger: Ledger) -> str | None:
+    """The pool that the address belongs to now, or the one it came from while that one cannot be read in full."""
+    if (owner := book.owner(address)) is not None:
+        return owner.pool.name
+    origin = book.get(ledger.pool_of(address))
+    return origin.pool.name if origin is not None and origin.pool.unusable else None
+
+
+def _contradiction(request: Request, book: PoolBook) -> str:
+    booked = book.get(request.pool) if request.pool else None
+    if booked is None:
+        return ""
+    strays = [str(address) for address in request.addresses if address not in booked]
+    if not strays:
+        return ""
+    return f'{", ".join(strays)} is asked for, and pool "{request.pool}", which does not contain it'
+
+
+def _serve(request: Request, family: Family, kept: Grant | None, book: PoolBook, ledger: Ledger) -> Grant | Refusal:
+    if (wanted := request.wanted(family)) is not None:
+        if kept is not None and kept.address == wanted:
+            return kept
+        return _serve_named(request, wanted, book, ledger)
+    if kept is not None and request.pool in ("", kept.pool):
+        return kept
+    if not len(book):
+        return refuse(
+            family, Reason.NO_POOL, "there is no AddressPool; create one that lists addresses of your network"
+        )
+    if request.pool and book.get(request.pool) is None:
+        names = ", ".join(booked.pool.name for booked in book)
+        return refuse(family, Reason.POOL_NOT_FOUND, f'there is no pool "{request.pool}"; there are: {names}')
+    pools = [book.get(request.pool)] if request.pool else list(book)
+    return _serve_from([booked for booked in pools if booked is not None], request, family, book, ledger)
+
+
+def _serve_from(
+    pools: list[BookedPool], request: Request, family: Family, book: PoolBook, ledger: Ledger
+) -> Grant | Refusal:
+    verdicts = [admit(booked, request, family, ledger, asked_for=bool(request.pool)) for booked in pools]
+    admitted = [booked for booked, verdict in zip(pools, verdicts, strict=True) if verdict is None]
+    if request.sharing_key:
+        shared = _share(request, family, admitted, book, ledger)
+        if shared is not None:
+            return shared
+    exhausted: dict[str, Verdict] = {}
+    for booked in admitted:
+        if verdict := within_quota(booked, request, ledger):
+            exhausted[booked.pool.name] = verdict
+        elif (free := lowest_free(booked, family, book, ledger)) is not None:
+            return Grant(free, booked.pool.name)
+        else:
+            exhausted[booked.pool.name] = Verdict.exhausted(booked, family)
+    walk = [verdict or exhausted[booked.pool.name] for booked, verdict in zip(pools, verdicts, strict=True)]
+    return Refusal.walk(f"no {family} address", walk)
+
+
+def lowest_free(booked: BookedPool, family: Family, book: PoolBook, ledger: Ledger) -> IPAddress | None:
+    """The first address of the pool, in listed order, that nobody holds and no pool before it claims."""
+    taken = ledger.taken(family)
+    for served in booked.served:
+        if served.family != family:
+            continue
+        cursor = served.first
+        while (value := taken.first_gap(cursor, served.last)) is not None:
+            address = address_at(family, value)
+            owner = book.owner(address)
+            if owner is booked:
+                return address
+            # An earlier pool owns a whole run of addresses: continue behind it.
+            cursor = _run_end(owner, family, value) + 1
+    return None
+
+
+def _run_end(owner: BookedPool | None, family: Family, value: int) -> int:
+    runs = [last for first, last in owner.contents[family] if first <= value <= last] if owner else []
+    return runs[0] if runs else value
+
+
+def _share(
+    request: Request, family: Family, pools: Iterable[BookedPool], book: PoolBook, ledger: Ledger
+) -> Grant | Refusal | None:
+    """An address held under the request's sharing key that it may join; a refusal only if it must share."""
+    terms = holding_of(request)
+    candidates = [address for address in ledger.under_key(request.sharing_key) if family_of(address) == family]
+    blocked = []
+    for booked in pools:
+        for address in candidates:
+            if book.owner(address) is not booked:
+                continue
+            obstacle = blocker(terms, ledger.others(address, request.uid))
+            if obstacle is None:
+                obstacle_quota = within_quota(booked, request, ledger, joining=address)
+                if obstacle_quota is None:
+                    return Grant(address, booked.pool.name)
+                blocked.append(Verdict(booked.pool.name, obstacle_quota.reason, obstacle_quota.message))
+            else:
+                blocked.append(Verdict(booked.pool.name, obstacle.reason, f"{address} is {obstacle.message}"))
+    if request.must_share and candidates:
+        return Refusal.walk(
+            f'no {family} address to share under the key "{request.sharing_key}"',
+            blocked or [Verdict("", Reason.SHARING_REFUSED, "no pool that may serve this Service holds one")],
+            Reason.SHARING_REFUSED,
+        )
+    return None
+
+
+def _serve_named(request: Request, wanted: IPAddress, book: PoolBook, ledger: Ledger) -> Grant | Refusal:
+    owner = book.owner(wanted)
+    walk = []
+    for booked in book:
+        if booked is not owner:
+            walk.append(Verdict.lacks(booked, wanted))
+            continue
+        verdict = admit(booked, request, family_of(wanted), ledger, asked_for=True)
+        if verdict is None and (obstacle := blocker(holding_of(request), ledger.others(wanted, request.uid))):
+            verdict = Verdict(booked.pool.name, obstacle.reason, obstacle.message)
+        verdict = verdict or within_quota(booked, request, ledger, joining=wanted)
+        if verdict is None:
+            return Grant(wanted, booked.pool.name)
+        walk.insert(0, verdict)
+    if not walk:
+        return Refusal(Reason.NO_POOL, f"{wanted} cannot be given: there is no AddressPool")
+    reason = walk[0].reason if owner is not None else Reason.ADDRESS_NOT_IN_ANY_POOL
+    return Refusal.walk(f"{wanted} cannot be given", walk, reason)
+
+
+def _refused(request: Request, held: dict[Family, Grant], refusals: list[Refusal]) -> Outcome:
+    message = "; ".join(refusal.message for refusal in refusals)
+    if held:
+        message = f"{message}; the Service keeps {_listed(_in_order(request, held))}"
+    reason = refusals[0].reason
+    if request.require_all and len(request.families) > len(refusals) and reason is not Reason.INVALID_REQUEST:
+        reason = Reason.FAMILY_UNAVAILABLE
+        message = f"RequireDualStack needs an address of both families; {message}"
+    return Outcome(_in_order(request, held), reason, message, False, reason is not Reason.INVALID_REQUEST)
+
+
+def _in_order(request: Request, grants: dict[Family, Grant]) -> tuple[Grant, ...]:
+    return tuple(grants[family] for family in request.families if family in grants)
+
+
+def _story(request: Request, grants: dict[Family, Grant]) -> str:
+    return _listed(_in_order(request, grants))
+
+
+def _listed(grants: tuple[Grant, ...]) -> str:
+    return ", ".join(f'{grant.address} from pool "{grant.pool}"' for grant in grants)

@@ -1,0 +1,140 @@
+"""The ledger: which Service holds which address, and on what terms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from heraldlb.allocation.intervals import IntervalSet
+from heraldlb.api.objects import NamespacedName
+from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
+from heraldlb.api.serviceaddress import HeldPort
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The terms on which one Service holds an address; two that share must agree as `sharing` defines."""
+
+    service: NamespacedName
+    uid: str
+    ports: tuple[HeldPort, ...] = ()
+    sharing_key: str = ""
+    backend: tuple[tuple[str, str], ...] | None = None
+
+
+@dataclass(slots=True)
+class _Entry:
+    pool: str
+    holdings: dict[str, Holding] = field(default_factory=dict)
+
+
+class Ledger:
+    """Mutable record of what is held. The indexes are derived from the entries and change only with them."""
+
+    __slots__ = ("_by_key", "_by_namespace", "_by_uid", "_entries", "_taken")
+
+    def __init__(self) -> None:
+        self._entries: dict[IPAddress, _Entry] = {}
+        self._by_uid: dict[str, set[IPAddress]] = {}
+        self._by_key: dict[str, set[IPAddress]] = {}
+        self._by_namespace: Counter[tuple[str, str]] = Counter()
+        self._taken: dict[Family, IntervalSet] = {family: IntervalSet() for family in FAMILIES}
+
+    def __contains__(self, address: IPAddress) -> bool:
+        return address in self._entries
+
+    def __iter__(self) -> Iterator[IPAddress]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, address: IPAddress, pool: str, holding: Holding) -> None:
+        """Record that the Service holds the address, replacing what was recorded of it before."""
+        entry = self._entries.get(address)
+        if entry is None:
+            entry = self._entries[address] = _Entry(pool)
+            self._taken[family_of(address)].add(int(address))
+        self._unindex(address, entry)
+        entry.pool = pool
+        entry.holdings[holding.uid] = holding
+        self._index(address, entry)
+
+    def drop(self, address: IPAddress, uid: str) -> bool:
+        """Take the Service off the address. Returns whether it had held it."""
+        entry = self._entries.get(address)
+        if entry is None or uid not in entry.holdings:
+            return False
+        self._unindex(address, entry)
+        del entry.holdings[uid]
+        if entry.holdings:
+            self._index(address, entry)
+        else:
+            del self._entries[address]
+            self._taken[family_of(address)].remove(int(address))
+        return True
+
+    def pool_of(self, address: IPAddress) -> str:
+        """The pool that the address was given from, or an empty name."""
+        entry = self._entries.get(address)
+        return entry.pool if entry is not None else ""
+
+    def holdings(self, address: IPAddress) -> tuple[Holding, ...]:
+        """Everyone who holds the address, by namespace and name."""
+        entry = self._entries.get(address)
+        if entry is None:
+            return ()
+        return tuple(sorted(entry.holdings.values(), key=lambda holding: (holding.service, holding.uid)))
+
+    def holding(self, address: IPAddress, uid: str) -> Holding | None:
+        """The terms on which that Service holds the address."""
+        entry = self._entries.get(address)
+        return entry.holdings.get(uid) if entry is not None else None
+
+    def others(self, address: IPAddress, uid: str) -> tuple[Holding, ...]:
+        """Everyone who holds the address but that Service."""
+        return tuple(holding for holding in self.holdings(address) if holding.uid != uid)
+
+    def held_by(self, uid: str) -> tuple[IPAddress, ...]:
+        """The addresses of one Service, IPv4 first, ascending."""
+        return _ascending(self._by_uid.get(uid, ()))
+
+    def under_key(self, sharing_key: str) -> tuple[IPAddress, ...]:
+        """The addresses that some holder shares under the key, IPv4 first, ascending."""
+        return _ascending(self._by_key.get(sharing_key, ()))
+
+    def in_namespace(self, pool: str, namespace: str) -> int:
+        """How many addresses of the pool that namespace's Services hold; a shared one counts once."""
+        return self._by_namespace[pool, namespace]
+
+    def taken(self, family: Family) -> IntervalSet:
+        """Every held address of the family, as integers. Not to be changed by the caller."""
+        return self._taken[family]
+
+    def _index(self, address: IPAddress, entry: _Entry) -> None:
+        for uid, holding in entry.holdings.items():
+            self._by_uid.setdefault(uid, set()).add(address)
+            if holding.sharing_key:
+                self._by_key.setdefault(holding.sharing_key, set()).add(address)
+        for namespace in {holding.service.namespace for holding in entry.holdings.values()}:
+            self._by_namespace[entry.pool, namespace] += 1
+
+    def _unindex(self, address: IPAddress, entry: _Entry) -> None:
+        for uid, holding in entry.holdings.items():
+            _discard(self._by_uid, uid, address)
+            if holding.sharing_key:
+                _discard(self._by_key, holding.sharing_key, address)
+        for namespace in {holding.service.namespace for holding in entry.holdings.values()}:
+            self._by_namespace[entry.pool, namespace] -= 1
+
+
+def _discard(index: dict[str, set[IPAddress]], key: str, address: IPAddress) -> None:
+    if (found := index.get(key)) is not None:
+        found.discard(address)
+        if not found:
+            del index[key]
+
+
+def _ascending(addresses: set[IPAddress] | tuple[IPAddress, ...]) -> tuple[IPAddress, ...]:
+    return tuple(sorted(addresses, key=lambda address: (address.version, int(address))))

@@ -1,0 +1,80 @@
+"""Which endpoints of a Service get traffic, as the Kubernetes documentation of virtual IPs defines it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+from heraldlb.api.endpoints import Endpoint, EndpointSlice
+from heraldlb.api.ranges import Family, family_of
+from heraldlb.api.services import ServicePort
+from heraldlb.forwarding.model import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointLists:
+    """The backends of one Service port and family; both lists are in the same order on every node."""
+
+    cluster: tuple[Backend, ...] = ()
+    """Under traffic policy Cluster. Empty: no endpoint anywhere can serve."""
+    local: tuple[Backend, ...] = ()
+    """Under traffic policy Local: those on this node."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    backend: Backend
+    endpoint: Endpoint
+
+
+def choose(
+    slices: Iterable[EndpointSlice], port: ServicePort, family: Family, *, node_name: str, zone: str
+) -> EndpointLists:
+    """The endpoints that listen on `port`, chosen for the node `node_name` in `zone` (empty: unknown).
+
+    Ready endpoints are used, narrowed by topology hints for the Cluster list only; where there is none, those that
+    still serve while terminating (KEP-1669). The two lists fall back independently.
+    """
+    candidates = _candidates(slices, port, family)
+    ready = [candidate for candidate in candidates if candidate.endpoint.ready]
+    draining = [c for c in candidates if c.endpoint.serving and c.endpoint.terminating]
+
+    def here(candidate: _Candidate) -> bool:
+        return candidate.endpoint.node_name == node_name
+
+    return EndpointLists(
+        cluster=_backends(_near(ready, node_name, zone) or draining),
+        local=_backends(list(filter(here, ready)) or list(filter(here, draining))),
+    )
+
+
+def _candidates(slices: Iterable[EndpointSlice], port: ServicePort, family: Family) -> list[_Candidate]:
+    found: dict[tuple[int, int], _Candidate] = {}
+    for endpoint_slice in sorted(slices, key=lambda entry: entry.id):
+        for target in endpoint_slice.ports:
+            if (target.name, target.protocol) != (port.name, port.protocol):
+                continue
+            for endpoint in endpoint_slice.endpoints:
+                if family_of(endpoint.address) != family:
+                    continue
+                candidate = _Candidate(Backend(endpoint.address, target.port), endpoint)
+                known = found.get(candidate.backend.key)
+                # An address that is reused while its former pod terminates stands in two slices for a while.
+                if known is None or known.endpoint.terminating or not endpoint.terminating:
+                    found[candidate.backend.key] = candidate
+    return [found[key] for key in sorted(found)]
+
+
+def _near(ready: Sequence[_Candidate], node_name: str, zone: str) -> Sequence[_Candidate]:
+    """Those hinted at this node, else at its zone; hints count only where every endpoint has one (KEP-2433)."""
+    for wanted, hints in ((node_name, attrgetter("node_hints")), (zone, attrgetter("zone_hints"))):
+        if wanted and all(hints(candidate.endpoint) for candidate in ready):
+            near = [candidate for candidate in ready if wanted in hints(candidate.endpoint)]
+            if near:
+                return near
+    return ready
+
+
+def _backends(candidates: Iterable[_Candidate]) -> tuple[Backend, ...]:
+    return tuple(candidate.backend for candidate in candidates)

@@ -1,0 +1,168 @@
+"""What a node forwards, independent of how netfilter is told: virtual servers and their backends.
+
+The words are those of IPVS: a *frontend* is what a client dials, a *backend* is where the connection goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from ipaddress import IPv4Network, IPv6Network
+
+from heraldlb.api.objects import NamespacedName
+from heraldlb.api.ranges import IPAddress
+from heraldlb.api.services import Protocol
+
+IPNetwork = IPv4Network | IPv6Network
+
+
+class AddressKind(IntEnum):
+    """Why an address belongs to a Service, best claim first.
+
+    Anybody who may edit a Service can name any externalIP (CVE-2020-8554), so those yield to every address that the
+    cluster itself handed out.
+    """
+
+    CLUSTER_IP = 0
+    LOAD_BALANCER = 1
+    NODE_PORT = 2
+    EXTERNAL_IP = 3
+
+
+class Masquerade(Enum):
+    """Whose source address is replaced by the node's, so that answers come back through this node."""
+
+    EVERYONE = "everyone"
+    """Traffic from outside: the backend may be on a node that the client never talked to."""
+    ALL_BUT_PODS = "all but pods"
+    """Pods' addresses are routed everywhere in the cluster, and NetworkPolicies need them as they are."""
+
+
+class Refusal(Enum):
+    """What happens to a connection for which there is no backend."""
+
+    REJECT = "reject"
+    """Nobody serves this anywhere: TCP reset, or ICMP port unreachable."""
+    DROP = "drop"
+    """Others do serve it, but a Local traffic policy forbids sending it to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frontend:
+    """What a client dials. A node port is the frontend of that port on a node address."""
+
+    address: IPAddress
+    protocol: Protocol
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where a connection goes."""
+
+    address: IPAddress
+    port: int
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Sorts the backends of one family the same way on every node."""
+        return int(self.address), self.port
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualServer:
+    """What becomes of new connections to one frontend."""
+
+    kind: AddressKind
+    masquerade: Masquerade
+    backends: tuple[Backend, ...] = ()
+    """Each equally likely. Empty: see `refusal`."""
+    refusal: Refusal = Refusal.REJECT
+    local_backends: tuple[Backend, ...] | None = None
+    """`externalTrafficPolicy: Local`: what clients other than pods and this node get instead, their address kept.
+    Empty: dropped. None: no difference is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """The virtual servers of one Service on this node, both families."""
+
+    id: NamespacedName
+    created: str
+    """RFC 3339; among Services that claim one frontend the oldest gets it."""
+    servers: Mapping[Frontend, VirtualServer]
+    local_endpoints: frozenset[IPAddress] = frozenset()
+    """Endpoints on this node: one of them that reaches itself through the Service has to be masqueraded."""
+
+    def rank(self, frontend: Frontend) -> tuple[int, str, NamespacedName]:
+        """Orders the claims of several Services to one frontend, best first."""
+        return self.servers[frontend].kind, self.created, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What holds for all Services on this node; a change of it takes a full load."""
+
+    pod_cidrs: tuple[IPNetwork, ...] = ()
+    """Where pods on this node have their addresses. None of a family: pods cannot be told from outside clients."""
+    masquerade_mark: int = 0x4000
+    """The bit of the packet mark that says "masquerade". Set at the first packet of a connection in prerouting or
+    output, cleared again in postrouting or input; the other bits are never touched. 0x4000 is the bit that network
+    plugins already leave to whoever proxies Services (`--iptables-masquerade-bit` 14 of kube-proxy)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a node should forward. Made by `empty` and `replace`, which keep the indexes in step."""
+
+    frame: Frame
+    services: Mapping[NamespacedName, ServicePlan] = field(default_factory=dict)
+    claims: Mapping[Frontend, tuple[NamespacedName, ...]] = field(default_factory=dict)
+    """Who claims each frontend, best claim first."""
+    hairpins: Mapping[IPAddress, int] = field(default_factory=dict)
+    """Endpoints on this node, and how many Services have each."""
+
+    def server(self, frontend: Frontend) -> VirtualServer | None:
+        """The virtual server of the best claim to `frontend`, or None where nobody claims it."""
+        claimants = self.claims.get(frontend)
+        return self.services[claimants[0]].servers[frontend] if claimants else None
+
+    def replace(self, changed: Iterable[ServicePlan] = (), removed: Iterable[NamespacedName] = ()) -> Plan:
+        """The plan with some Services new or changed and some gone; its cost is mostly that of those Services."""
+        services, claims, hairpins = dict(self.services), dict(self.claims), dict(self.hairpins)
+        incoming = {service.id: service for service in changed}
+        for id_ in {*removed, *incoming}:
+            if outgoing := services.pop(id_, None):
+                _withdraw(outgoing, claims, hairpins)
+        services.update(incoming)
+        for service in incoming.values():
+            for frontend in service.servers:
+                rivals = claims.get(frontend, ())
+                claims[frontend] = (
+                    tuple(sorted((*rivals, service.id), key=lambda id_: services[id_].rank(frontend)))
+                    if rivals
+                    else (service.id,)
+                )
+            for address in service.local_endpoints:
+                hairpins[address] = hairpins.get(address, 0) + 1
+        return Plan(self.frame, services, claims, hairpins)
+
+    def only(self, ids: Iterable[NamespacedName]) -> Plan:
+        """The plan of some of its Services."""
+        return Plan(self.frame).replace(self.services[id_] for id_ in ids)
+
+
+def _withdraw(
+    service: ServicePlan, claims: dict[Frontend, tuple[NamespacedName, ...]], hairpins: dict[IPAddress, int]
+) -> None:
+    for frontend in service.servers:
+        if rest := tuple(id_ for id_ in claims[frontend] if id_ != service.id):
+            claims[frontend] = rest
+        else:
+            del claims[frontend]
+    for address in service.local_endpoints:
+        if hairpins[address] > 1:
+            hairpins[address] -= 1
+        else:
+            del hairpins[address]

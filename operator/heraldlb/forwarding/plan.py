@@ -1,0 +1,106 @@
+"""From Services, their EndpointSlices and this node to what the node forwards. Pure.
+
+Semantics: https://kubernetes.io/docs/reference/networking/virtual-ips/ (traffic policies, terminating endpoints).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from heraldlb.api.endpoints import EndpointSlice
+from heraldlb.api.group import SERVICE_PROXY_NAME_LABEL
+from heraldlb.api.objects import NamespacedName
+from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
+from heraldlb.api.services import Service, ServicePort, first_of_family
+from heraldlb.forwarding.endpoints import EndpointLists, choose
+from heraldlb.forwarding.model import (
+    AddressKind,
+    Frame,
+    Frontend,
+    Masquerade,
+    Plan,
+    Refusal,
+    ServicePlan,
+    VirtualServer,
+)
+from heraldlb.forwarding.node import NodeView
+
+
+def make_plan(
+    services: Iterable[Service],
+    slices: Mapping[NamespacedName, Iterable[EndpointSlice]],
+    node: NodeView,
+    frame: Frame,
+) -> Plan:
+    """The whole plan from scratch; `Plan.replace` with `plan_service` changes single Services of it."""
+    planned = (plan_service(service, slices.get(service.id, ()), node) for service in services)
+    return Plan(frame).replace(plan for plan in planned if plan is not None)
+
+
+def plan_service(service: Service, slices: Iterable[EndpointSlice], node: NodeView) -> ServicePlan | None:
+    """One Service on this node, or None where there is nothing to forward.
+
+    Headless and ExternalName Services, and those labelled `service.kubernetes.io/service-proxy-name`, are left
+    alone, and so is a family in which the Service has no cluster IP.
+    """
+    if service.type == "ExternalName" or SERVICE_PROXY_NAME_LABEL in service.labels:
+        return None
+    slices = tuple(slices)
+    servers: dict[Frontend, VirtualServer] = {}
+    local: set[IPAddress] = set()
+    for family in FAMILIES:
+        cluster_ip = first_of_family(service.cluster_ips, family)
+        if cluster_ip is None:
+            continue
+        for port in service.ports:
+            lists = choose(slices, port, family, node_name=node.name, zone=node.zone)
+            local.update(backend.address for backend in lists.local)
+            # The first claim stands where a Service has one address in two roles.
+            servers.setdefault(Frontend(cluster_ip, port.protocol, port.port), _internal(service, lists))
+            for kind, frontend in _outside(service, port, family, node):
+                servers.setdefault(frontend, _external(service, lists, kind))
+    if not servers:
+        return None
+    return ServicePlan(service.id, service.created, servers, frozenset(local))
+
+
+def _outside(
+    service: Service, port: ServicePort, family: Family, node: NodeView
+) -> Iterator[tuple[AddressKind, Frontend]]:
+    """Where a Service port is reachable for clients outside the cluster, best claim first."""
+    claims = (
+        (AddressKind.LOAD_BALANCER, port.port, _answered_addresses(service)),
+        (AddressKind.NODE_PORT, port.node_port, node.node_port_addresses),
+        (AddressKind.EXTERNAL_IP, port.port, service.external_ips),
+    )
+    for kind, number, addresses in claims:
+        if number:
+            for address in addresses:
+                if family_of(address) == family:
+                    yield kind, Frontend(address, port.protocol, number)
+
+
+def _answered_addresses(service: Service) -> tuple[IPAddress, ...]:
+    if service.type != "LoadBalancer":
+        return ()
+    return tuple(address for address in service.ingress if address not in service.proxied_ingress)
+
+
+def _internal(service: Service, lists: EndpointLists) -> VirtualServer:
+    return VirtualServer(
+        AddressKind.CLUSTER_IP,
+        Masquerade.ALL_BUT_PODS,
+        backends=lists.local if service.internal_traffic_policy == "Local" else lists.cluster,
+        refusal=Refusal.DROP if lists.cluster else Refusal.REJECT,
+    )
+
+
+def _external(service: Service, lists: EndpointLists, kind: AddressKind) -> VirtualServer:
+    if not service.external_local:
+        return VirtualServer(kind, Masquerade.EVERYONE, lists.cluster)
+    return VirtualServer(
+        kind,
+        Masquerade.ALL_BUT_PODS,
+        lists.cluster,
+        local_backends=lists.local if lists.cluster else None,
+    )

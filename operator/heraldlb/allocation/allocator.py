@@ -73,7 +73,7 @@ def _kept(request: Request, book: PoolBook, ledger: Ledger) -> dict[Family, Gran
     """What the Service holds and may go on holding, by family."""
     terms = holding_of(request)
     kept: dict[Family, Grant] = {}
-    for address in ledger.held_by(request.uid):
+    for address in sorted(ledger.held_by(request.uid), key=lambda address: address not in request.shown):
         family = family_of(address)
         if family not in request.families or family in kept:
             continue

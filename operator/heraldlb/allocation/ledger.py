@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from heraldlb.allocation.intervals import IntervalSet
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.serviceaddress import HeldPort
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,15 @@ class _Entry:
 class Ledger:
     """Mutable record of what is held. The indexes are derived from the entries and change only with them."""
 
-    __slots__ = ("_by_key", "_by_namespace", "_by_uid", "_entries", "_taken")
+    __slots__ = ("_by_key", "_by_namespace", "_by_pool", "_by_service", "_by_uid", "_entries", "_taken")
 
     def __init__(self) -> None:
         self._entries: dict[IPAddress, _Entry] = {}
         self._by_uid: dict[str, set[IPAddress]] = {}
+        self._by_service: dict[NamespacedName, set[str]] = {}
         self._by_key: dict[str, set[IPAddress]] = {}
         self._by_namespace: Counter[tuple[str, str]] = Counter()
+        self._by_pool: Counter[tuple[str, Family]] = Counter()
         self._taken: dict[Family, IntervalSet] = {family: IntervalSet() for family in FAMILIES}
 
     def __contains__(self, address: IPAddress) -> bool:
@@ -56,7 +62,8 @@ class Ledger:
         if entry is None:
             entry = self._entries[address] = _Entry(pool)
             self._taken[family_of(address)].add(int(address))
-        self._unindex(address, entry)
+        else:
+            self._unindex(address, entry)
         entry.pool = pool
         entry.holdings[holding.uid] = holding
         self._index(address, entry)
@@ -100,6 +107,10 @@ class Ledger:
         """The addresses of one Service, IPv4 first, ascending."""
         return _ascending(self._by_uid.get(uid, ()))
 
+    def uids(self, service: NamespacedName) -> tuple[str, ...]:
+        """The uids under which Services of that name hold something; a deleted and remade one has had several."""
+        return tuple(sorted(self._by_service.get(service, ())))
+
     def under_key(self, sharing_key: str) -> tuple[IPAddress, ...]:
         """The addresses that some holder shares under the key, IPv4 first, ascending."""
         return _ascending(self._by_key.get(sharing_key, ()))
@@ -108,6 +119,10 @@ class Ledger:
         """How many addresses of the pool that namespace's Services hold; a shared one counts once."""
         return self._by_namespace[pool, namespace]
 
+    def assigned(self, pool: str, family: Family) -> int:
+        """How many addresses of the family were given from the pool."""
+        return self._by_pool[pool, family]
+
     def taken(self, family: Family) -> IntervalSet:
         """Every held address of the family, as integers. Not to be changed by the caller."""
         return self._taken[family]
@@ -115,23 +130,28 @@ class Ledger:
     def _index(self, address: IPAddress, entry: _Entry) -> None:
         for uid, holding in entry.holdings.items():
             self._by_uid.setdefault(uid, set()).add(address)
+            self._by_service.setdefault(holding.service, set()).add(uid)
             if holding.sharing_key:
                 self._by_key.setdefault(holding.sharing_key, set()).add(address)
+        self._by_pool[entry.pool, family_of(address)] += 1
         for namespace in {holding.service.namespace for holding in entry.holdings.values()}:
             self._by_namespace[entry.pool, namespace] += 1
 
     def _unindex(self, address: IPAddress, entry: _Entry) -> None:
         for uid, holding in entry.holdings.items():
             _discard(self._by_uid, uid, address)
+            if uid not in self._by_uid:
+                _discard(self._by_service, holding.service, uid)
             if holding.sharing_key:
                 _discard(self._by_key, holding.sharing_key, address)
+        self._by_pool[entry.pool, family_of(address)] -= 1
         for namespace in {holding.service.namespace for holding in entry.holdings.values()}:
             self._by_namespace[entry.pool, namespace] -= 1
 
 
-def _discard(index: dict[str, set[IPAddress]], key: str, address: IPAddress) -> None:
+def _discard(index: dict[K, set[V]], key: K, value: V) -> None:
     if (found := index.get(key)) is not None:
-        found.discard(address)
+        found.discard(value)
         if not found:
             del index[key]
 

@@ -37,6 +37,8 @@ class Request:
     must_share: bool = False
     backend: tuple[tuple[str, str], ...] | None = None
     """The Service's selector under `externalTrafficPolicy: Local`, else None: sharers must agree on it."""
+    shown: tuple[IPAddress, ...] = ()
+    """The addresses that the Service's status shows: of several that it holds, those are the ones to keep."""
     labels: Mapping[str, str] = field(default_factory=dict)
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
@@ -83,6 +85,7 @@ def request_of(service: Service, namespace_labels: Mapping[str, str], *, aliases
         sharing_key=key,
         must_share=service.annotations.get(SHARING_ANNOTATION) == "Required",
         backend=tuple(sorted(service.selector.items())) if service.external_local else None,
+        shown=service.ingress,
         labels=service.labels,
         namespace_labels=namespace_labels,
         problem="; ".join(problems),

@@ -26,6 +26,12 @@ class Reason(StrEnum):
     SHARING_REFUSED = "SharingRefused"
     INVALID_REQUEST = "InvalidRequest"
 
+    POOL_READY = "PoolReady"
+    INVALID_ENTRY = "InvalidEntry"
+    POOLS_OVERLAP = "PoolsOverlap"
+    NO_OVERLAP = "NoOverlap"
+    ADDRESSES_AVAILABLE = "AddressesAvailable"
+
     ANNOUNCING = "Announcing"
     HANDED_OVER = "HandedOver"
     NO_ELIGIBLE_NODE = "NoEligibleNode"

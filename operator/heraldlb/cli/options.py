@@ -1,0 +1,115 @@
+"""Options that both processes share, and how a process runs until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import click
+
+from heraldlb.api.addresspool import parse_duration
+from heraldlb.api.group import LOAD_BALANCER_CLASS
+from heraldlb.kube.credentials import CredentialsError
+from heraldlb.observability.health import split_address
+from heraldlb.observability.logs import configure
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Duration(click.ParamType[float]):
+    """A Kubernetes duration such as `100ms` or `1m30s`, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; fails on anything but a positive duration."""
+        if isinstance(value, float):
+            return value
+        if not (seconds := parse_duration(str(value))):
+            self.fail(f'"{value}" is not a positive duration such as 100ms, 2s or 1m30s', param, ctx)
+        return seconds
+
+
+def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if value:
+        try:
+            split_address(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx, param) from error
+    return value
+
+
+def shared(metrics_port: int) -> Callable[[F], F]:
+    """The options of connection, class, metrics and logging."""
+    options = [
+        click.option(
+            "--kubeconfig",
+            envvar="KUBECONFIG",
+            type=click.Path(dir_okay=False),
+            help="Credentials file. Without it: the pod's ServiceAccount, then ~/.kube/config.",
+        ),
+        click.option(
+            "--load-balancer-class",
+            envvar="HERALD_LOAD_BALANCER_CLASS",
+            default=LOAD_BALANCER_CLASS,
+            show_default=True,
+            help="Serve Services of this spec.loadBalancerClass.",
+        ),
+        click.option(
+            "--default-class/--no-default-class",
+            envvar="HERALD_DEFAULT_CLASS",
+            default=True,
+            show_default=True,
+            help="Serve Services without a class as well.",
+        ),
+        click.option(
+            "--metrics-address",
+            envvar="HERALD_METRICS_ADDRESS",
+            default=f"[::]:{metrics_port}",
+            show_default=True,
+            callback=_address,
+            help="HOST:PORT of /metrics, /livez and /readyz; empty: none.",
+        ),
+        click.option(
+            "--log-level",
+            envvar="HERALD_LOG_LEVEL",
+            type=click.Choice(["debug", "info", "warning", "error"]),
+            default="info",
+            show_default=True,
+        ),
+        click.option(
+            "--log-format",
+            envvar="HERALD_LOG_FORMAT",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+        ),
+    ]
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def run(process: Callable[[asyncio.Event], Awaitable[None]], log_level: str, log_format: Any) -> None:
+    """Run a process until SIGTERM or SIGINT; exits with 2 where it has no credentials."""
+    configure(log_level, log_format)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await process(stop)
+
+    try:
+        asyncio.run(main())
+    except CredentialsError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)

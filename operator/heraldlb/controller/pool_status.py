@@ -1,0 +1,79 @@
+"""An AddressPool's status as it should be. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from heraldlb.allocation.book import BookedPool, PoolBook
+from heraldlb.allocation.ledger import Ledger
+from heraldlb.api.conditions import Condition, merge
+from heraldlb.api.objects import Raw, sequence
+from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.api.reasons import Reason
+
+COUNT_LIMIT = 2**53 - 1
+"""Counts are capped at the largest integer that every JSON reader holds exactly; an IPv6 /64 is larger."""
+
+
+def pool_status(booked: BookedPool, book: PoolBook, ledger: Ledger, before: Raw, now: str) -> dict[str, Any]:
+    """The whole status. `now` is RFC 3339; quarantined addresses are kept from `before`."""
+    pool = booked.pool
+    counts = {family: _counts(booked, family, ledger) for family in FAMILIES}
+    conditions = [_ready(booked), _overlapping(booked, book), _exhausted(booked, counts)]
+    status: dict[str, Any] = {
+        "observedGeneration": pool.generation,
+        "conditions": merge(sequence(before, "conditions"), conditions, now),
+        "ipv4": counts["IPv4"],
+        "ipv6": counts["IPv6"],
+    }
+    if quarantined := sequence(before, "quarantined"):
+        status["quarantined"] = list(quarantined)
+    return status
+
+
+def _counts(booked: BookedPool, family: Family, ledger: Ledger) -> dict[str, int]:
+    taken = ledger.taken(family)
+    capacity = booked.capacity(family)
+    held = sum(taken.overlap(first, last) for first, last in booked.contents[family])
+    return {
+        "capacity": min(capacity, COUNT_LIMIT),
+        "assigned": ledger.assigned(booked.pool.name, family),
+        "available": min(capacity - held, COUNT_LIMIT),
+    }
+
+
+def _ready(booked: BookedPool) -> Condition:
+    pool = booked.pool
+    if pool.problems:
+        message = "; ".join(pool.problems)
+        served = "; the other entries serve" if booked.served else ""
+        return Condition("Ready", False, Reason.INVALID_ENTRY, message + served, pool.generation)
+    if not booked.served:
+        message = "spec.excluded leaves no address of spec.addresses: take something out of it"
+        return Condition("Ready", False, Reason.INVALID_ENTRY, message, pool.generation)
+    return Condition("Ready", True, Reason.POOL_READY, "every entry serves", pool.generation)
+
+
+def _overlapping(booked: BookedPool, book: PoolBook) -> Condition:
+    pool = booked.pool
+    if others := book.overlaps(pool.name):
+        names = ", ".join(f'"{other.name}"' for other in others)
+        message = (
+            f"shares addresses with the older pool {names}; both serve, and a shared address counts"
+            " for the pool with the lower priority number, then the first name"
+        )
+        return Condition("Overlapping", True, Reason.POOLS_OVERLAP, message, pool.generation)
+    return Condition(
+        "Overlapping", False, Reason.NO_OVERLAP, "no older pool has any of its addresses", pool.generation
+    )
+
+
+def _exhausted(booked: BookedPool, counts: dict[Family, dict[str, int]]) -> Condition:
+    pool = booked.pool
+    full = [family for family in FAMILIES if booked.has(family) and counts[family]["available"] == 0]
+    if full:
+        listed = " and ".join(f"all {counts[family]['capacity']} {family} addresses" for family in full)
+        message = f"{listed} are assigned: add addresses, or another pool"
+        return Condition("Exhausted", True, Reason.POOL_EXHAUSTED, message, pool.generation)
+    message = "addresses of every family it serves are available"
+    return Condition("Exhausted", False, Reason.ADDRESSES_AVAILABLE, message, pool.generation)

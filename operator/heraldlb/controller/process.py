@@ -1,0 +1,82 @@
+"""The controller process: waits for the Lease, acts while it holds it, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from heraldlb.api.group import CONTROLLER_NAME
+from heraldlb.controller.settings import ControllerSettings
+from heraldlb.controller.term import Term
+from heraldlb.kube import credentials
+from heraldlb.kube.client import Api
+from heraldlb.kube.lease import Lease, LeaseSettings
+from heraldlb.kube.recorder import Recorder
+from heraldlb.observability.health import Probe, serve
+
+log = logging.getLogger(__name__)
+
+REACHABLE = 10.0
+"""Seconds since the API server's last answer for which a replica that stands by counts as ready."""
+
+RESTART_PERIOD = 1.0
+"""Seconds before a term that ended by a failure of ours is followed by another."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """What the command line sets around the controller itself."""
+
+    kubeconfig: str | None
+    lease: LeaseSettings
+    metrics_address: str
+
+
+async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set, then give the Lease back. Raises CredentialsError."""
+    configuration = await credentials.load(process.kubeconfig)
+    acting = asyncio.Event()
+    async with Api(configuration) as api:
+        probe = Probe(
+            live=lambda: True,
+            ready=lambda: acting.is_set() or time.monotonic() - api.last_answer < REACHABLE,
+        )
+        recorder = Recorder(api, CONTROLLER_NAME, process.lease.identity)
+        async with serve(process.metrics_address, probe):
+            recording = asyncio.create_task(recorder.run(), name="recorder")
+            stopping = asyncio.create_task(stop.wait(), name="stop")
+            while not stop.is_set():
+                term = Term(api, configuration, settings, recorder)
+                await _until(stopping, _hold(Lease(api, process.lease), term, acting))
+            await recorder.flush()
+            recording.cancel()
+            await asyncio.gather(recording, return_exceptions=True)
+
+
+async def _until(stopping: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:
+    """Do the work until it ends, or is told to stop."""
+    task = asyncio.create_task(work, name="term")
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    task.cancel()
+    [outcome] = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        log.error("the term ended by a failure", exc_info=outcome)
+        await asyncio.wait({stopping}, timeout=RESTART_PERIOD)
+
+
+async def _hold(lease: Lease, term: Term, acting: asyncio.Event) -> None:
+    async with lease.held() as lost:
+        acts = asyncio.create_task(term.run(acting), name="act")
+        loses = asyncio.create_task(lost.wait(), name="lease lost")
+        try:
+            await asyncio.wait({acts, loses}, return_when=asyncio.FIRST_COMPLETED)
+            if acts.done():
+                await acts
+        finally:
+            acts.cancel()
+            loses.cancel()
+            await asyncio.gather(acts, loses, return_exceptions=True)

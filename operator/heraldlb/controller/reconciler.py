@@ -1,0 +1,227 @@
+"""One visit to one Service: decide, record, tell, let go; in this order.
+
+The record (ServiceAddress) exists before the Service shows the address, and the Service has stopped showing an
+address before its record goes. So at no moment does a Service show an address that is not recorded for it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Callable, Iterable
+
+from heraldlb.allocation.requests import Request, request_of
+from heraldlb.api.objects import NamespacedName
+from heraldlb.api.ranges import IPAddress
+from heraldlb.api.reasons import Reason
+from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.api.services import Service, parse_service
+from heraldlb.controller.assignments import Assignments, Decision
+from heraldlb.controller.cluster import Cluster
+from heraldlb.controller.records import AddressTakenError, Records
+from heraldlb.controller.service_status import StatusPatch, assigned, released
+from heraldlb.controller.settings import ControllerSettings, ServiceClass
+from heraldlb.kube.client import SERVICES, STRATEGIC_MERGE_PATCH, Api, ApiError
+from heraldlb.kube.recorder import Happening, Recorder, Subject
+
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Visits Services. The caller never visits one Service twice at the same time."""
+
+    def __init__(
+        self,
+        api: Api,
+        cluster: Cluster,
+        assignments: Assignments,
+        recorder: Recorder,
+        settings: ControllerSettings,
+        *,
+        revisit: Callable[[Iterable[NamespacedName]], None],
+    ) -> None:
+        self._api = api
+        self._cluster = cluster
+        self._assignments = assignments
+        self._records = Records(api, cluster, assignments)
+        self._recorder = recorder
+        self._settings = settings
+        self._class = ServiceClass(settings.load_balancer_class, settings.default_class)
+        self._revisit = revisit
+        self._told: set[NamespacedName] = set()
+
+    def owns(self, service: Service) -> bool:
+        """Whether the Service is one to give an address to."""
+        return service.is_load_balancer and self._class.owns(service.load_balancer_class)
+
+    def request(self, service: Service) -> Request:
+        """What the Service asks for, in its namespace as it is now."""
+        labels = self._cluster.namespace_labels(service.id.namespace)
+        return request_of(service, labels, aliases=self._settings.annotation_aliases)
+
+    def adopt(self) -> tuple[list[NamespacedName], list[IPAddress]]:
+        """Enter everything that is held already, oldest Service first, before any decision.
+
+        What a record says counts first, then what a Service's status shows. A record's holder that is no Service
+        of ours any more, as when it went while no controller ran, is entered too, so that a visit lets it go in
+        order. Returns whom to visit, oldest first, and the addresses whose record names nobody.
+        """
+        mine = [service for service in self._cluster.services.values() if self.owns(service)]
+        requests = sorted((self.request(service) for service in mine), key=lambda request: request.age)
+        records = sorted(self._cluster.records.values(), key=lambda record: record.name)
+        recorded: dict[str, list[ServiceAddress]] = {}
+        for record in records:
+            for holder in record.holders:
+                recorded.setdefault(holder.uid, []).append(record)
+        for request in requests:
+            for record in recorded.pop(request.uid, ()):
+                self._assignments.adopt(request, record.address, record.pool)
+        for request in requests:
+            for address in request.shown:
+                owner = self._assignments.book.owner(address)
+                if owner is not None and self._assignments.ledger.holding(address, request.uid) is None:
+                    self._assignments.adopt(request, address, owner.pool.name)
+        departed: list[NamespacedName] = []
+        for uid, leftovers in recorded.items():
+            for record in leftovers:
+                departed.extend(holder.service for holder in record.holders if holder.uid == uid)
+                self._assignments.enter_as_recorded(record, uid)
+        return [request.service for request in requests] + departed, [
+            record.address for record in records if not record.holders
+        ]
+
+    def differs(self, address: IPAddress) -> bool:
+        """Whether the record of an address is not what was assigned."""
+        return self._records.differs(address)
+
+    async def write_record(self, address: IPAddress) -> None:
+        """Make the record of an address say what the ledger says. Raises as `Records.write`."""
+        await self._records.write(address)
+
+    async def visit(self, key: NamespacedName) -> None:
+        """Bring one Service to where it should be. Raises ApiError, ApiUnavailableError: visit again then."""
+        service = self._cluster.services.get(key)
+        if service is None or not self.owns(service):
+            await self._let_go(key, service)
+            return
+        await self._leave_former(key, service.uid)
+        request = self.request(service)
+        self._recognise(service, request)
+        decision = self._assignments.decide(request)
+        await self._fulfil(service, decision)
+
+    async def _fulfil(self, service: Service, decision: Decision) -> None:
+        try:
+            for grant in decision.outcome.grants:
+                await self._records.write(grant.address)
+        except AddressTakenError as taken:
+            log.warning("%s: %s; deciding again", service.id, taken)
+            self._assignments.yield_to(taken.record, service.uid)
+            self._revisit([service.id])
+            return
+        self._told.add(service.id)
+        patch = assigned(service, decision.outcome, _now())
+        if patch is not None:
+            if not await self._write_status(service, patch):
+                return
+            if patch.news:
+                outcome = decision.outcome
+                self._tell(service, outcome.reason, outcome.message, good=outcome.satisfied)
+        await self._leave(service.uid, decision.leaving)
+
+    async def _let_go(self, key: NamespacedName, service: Service | None) -> None:
+        """The Service is gone, or none of ours: what it holds becomes free, once it shows it no more."""
+        uids = self._assignments.ledger.uids(key)
+        self._assignments.forget(key)
+        if not uids and key not in self._told:
+            return
+        if service is None:
+            service = await self._live(key)
+        held = tuple(address for uid in uids for address in self._assignments.ledger.held_by(uid))
+        if service is not None:
+            if self.owns(service):
+                # It came back between the two looks: the mirror will have it in a moment.
+                self._revisit([key])
+                return
+            patch = released(service, held)
+            if patch is not None and not await self._write_status(service, patch):
+                return
+            if held:
+                note = f"{_listed(held)} released: the Service is no LoadBalancer of ours any more"
+                self._tell(service, Reason.ADDRESS_RELEASED, note, good=True)
+        self._told.discard(key)
+        for uid in uids:
+            await self._leave(uid, self._assignments.ledger.held_by(uid))
+
+    async def _leave_former(self, key: NamespacedName, uid: str) -> None:
+        """Free what an earlier Service of this name held: it was deleted and made again between two looks."""
+        for former in self._assignments.ledger.uids(key):
+            if former != uid:
+                await self._leave(former, self._assignments.ledger.held_by(former))
+
+    async def _leave(self, uid: str, addresses: Iterable[IPAddress]) -> None:
+        addresses = tuple(addresses)
+        waiting = self._assignments.leave(uid, addresses)
+        for address in addresses:
+            await self._records.write(address)
+        self._revisit(waiting)
+
+    def _recognise(self, service: Service, request: Request) -> None:
+        """Enter what record and status agree that the Service holds, as when another replica has given it."""
+        for address in service.ingress:
+            record = self._cluster.record(address)
+            if record is None or self._assignments.ledger.holding(address, service.uid) is not None:
+                continue
+            if any(holder.uid == service.uid for holder in record.holders):
+                self._assignments.adopt(request, address, record.pool)
+
+    async def _live(self, key: NamespacedName) -> Service | None:
+        try:
+            return parse_service(await self._api.get(SERVICES, key.name, key.namespace))
+        except ApiError as error:
+            if error.not_found:
+                return None
+            raise
+
+    async def _write_status(self, service: Service, patch: StatusPatch) -> bool:
+        """Whether the status was written; if not, the Service has changed and is visited again."""
+        try:
+            body = await self._api.patch(
+                SERVICES,
+                service.id.name,
+                patch.body,
+                namespace=service.id.namespace,
+                subresource="status",
+                kind=STRATEGIC_MERGE_PATCH,
+            )
+        except ApiError as error:
+            if error.not_found or error.conflict:
+                await self._reread(service.id)
+                self._revisit([service.id])
+                return False
+            raise
+        if self._cluster.services.get(service.id) is not None:
+            self._cluster.services.observe("MODIFIED", body)
+        return True
+
+    async def _reread(self, key: NamespacedName) -> None:
+        try:
+            raw = await self._api.get(SERVICES, key.name, key.namespace)
+        except ApiError as error:
+            if not error.not_found:
+                raise
+        else:
+            if self._cluster.services.get(key) is not None:
+                self._cluster.services.observe("MODIFIED", raw)
+
+    def _tell(self, service: Service, reason: Reason, message: str, *, good: bool) -> None:
+        subject = Subject("v1", "Service", service.id, service.uid)
+        self._recorder.record(Happening(subject, reason, message, "AssignAddress", warning=not good))
+
+
+def _listed(addresses: Iterable[IPAddress]) -> str:
+    return ", ".join(map(str, addresses))
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

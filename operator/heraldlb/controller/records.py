@@ -1,0 +1,97 @@
+"""Making the ServiceAddress objects say what the ledger says, one address at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakValueDictionary
+
+from heraldlb.api.ranges import IPAddress
+from heraldlb.api.serviceaddress import ServiceAddress, manifest, spec_body
+from heraldlb.controller.assignments import Assignments
+from heraldlb.controller.cluster import Cluster, record_key
+from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError
+
+ATTEMPTS = 4
+"""Tries at one address when its record keeps changing under us."""
+
+
+class AddressTakenError(Exception):
+    """The API server holds a record of the address that the ledger knew nothing of."""
+
+    def __init__(self, record: ServiceAddress) -> None:
+        super().__init__(f"{record.address} is already recorded for {record.holders[0].service}")
+        self.record = record
+
+
+class Records:
+    """Writes ServiceAddress objects. The object's name makes the API server the judge of who came first."""
+
+    def __init__(self, api: Api, cluster: Cluster, assignments: Assignments) -> None:
+        self._api = api
+        self._cluster = cluster
+        self._assignments = assignments
+        # A lock lives for as long as someone holds or awaits it.
+        self._locks: WeakValueDictionary[IPAddress, asyncio.Lock] = WeakValueDictionary()
+
+    def differs(self, address: IPAddress) -> bool:
+        """Whether the record is not what the ledger says."""
+        return not _same(self._cluster.record(address), self._assignments.record_of(address))
+
+    async def write(self, address: IPAddress) -> None:
+        """Create, change or delete the record so that it says what the ledger says.
+
+        Raises AddressTakenError where someone else recorded the address first, ApiError, ApiUnavailableError.
+        """
+        lock = self._locks.setdefault(address, asyncio.Lock())
+        async with lock:
+            for _ in range(ATTEMPTS):
+                present, wanted = self._cluster.record(address), self._assignments.record_of(address)
+                if _same(present, wanted):
+                    return
+                try:
+                    await self._write(address, present, wanted)
+                except ApiError as error:
+                    if not (error.already_exists or error.conflict or error.not_found):
+                        raise
+                    await self._reread(address)
+                    found = self._cluster.record(address)
+                    if present is None and found is not None and self._foreign(found):
+                        raise AddressTakenError(found) from error
+            raise ApiError(409, "Conflict", f"the record of {address} keeps changing")
+
+    def _foreign(self, found: ServiceAddress) -> bool:
+        return any(self._assignments.ledger.holding(found.address, held.uid) is None for held in found.holders)
+
+    async def _write(
+        self, address: IPAddress, present: ServiceAddress | None, wanted: ServiceAddress | None
+    ) -> None:
+        records = self._cluster.records
+        if wanted is None and present is not None:
+            version = present.resource_version
+            await self._api.delete(
+                SERVICE_ADDRESSES, present.name, {"uid": present.uid, "resourceVersion": version}
+            )
+            records.forget(record_key(address), int(version or 0))
+        elif wanted is not None and present is None:
+            records.observe("ADDED", await self._api.create(SERVICE_ADDRESSES, manifest(wanted)))
+        elif wanted is not None and present is not None:
+            metadata = {"uid": present.uid, "resourceVersion": present.resource_version}
+            spec = {"sharingKey": None, **spec_body(wanted)}
+            patch = {"metadata": metadata, "spec": spec}
+            records.observe("MODIFIED", await self._api.patch(SERVICE_ADDRESSES, wanted.name, patch))
+
+    async def _reread(self, address: IPAddress) -> None:
+        key = record_key(address)
+        try:
+            self._cluster.records.observe("MODIFIED", await self._api.get(SERVICE_ADDRESSES, key.name))
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            present = self._cluster.record(address)
+            self._cluster.records.forget(key, int(present.resource_version or 0) if present else 0)
+
+
+def _same(present: ServiceAddress | None, wanted: ServiceAddress | None) -> bool:
+    if present is None or wanted is None:
+        return present is wanted
+    return spec_body(present) == spec_body(wanted)

@@ -1,0 +1,149 @@
+"""One term of the acting controller: from taking the Lease to losing it or being told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from heraldlb.api.addresspool import AddressPool
+from heraldlb.api.objects import NamespacedName
+from heraldlb.api.ranges import IPAddress
+from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.api.services import Service
+from heraldlb.controller.assignments import Assignments
+from heraldlb.controller.cluster import Cluster, WithStatus
+from heraldlb.controller.reconciler import Reconciler
+from heraldlb.controller.records import AddressTakenError
+from heraldlb.controller.settings import ControllerSettings
+from heraldlb.controller.statuses import Statuses
+from heraldlb.controller.workqueue import WorkQueue
+from heraldlb.kube.client import (
+    ADDRESS_POOLS,
+    L2_ANNOUNCEMENTS,
+    NAMESPACES,
+    NODES,
+    SERVICE_ADDRESSES,
+    SERVICES,
+    Api,
+    ApiError,
+    ApiUnavailableError,
+)
+from heraldlb.kube.feed import Feed, Subscription
+from heraldlb.kube.mirror import Change
+from heraldlb.kube.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+STRANGER_DELAY = 6.0
+"""Seconds before a record that we did not write is put right. Longer than the Lease: a replica that was stopped and
+resumed must have learned that it acts no more before it takes its successor's records for strangers."""
+
+
+class Term:
+    """Mirrors, ledger and queue of one term; a new term starts from nothing but the API server's state."""
+
+    def __init__(self, api: Api, configuration: Any, settings: ControllerSettings, recorder: Recorder) -> None:
+        self._cluster = Cluster()
+        self.assignments = Assignments()
+        self.queue: WorkQueue[NamespacedName | IPAddress] = WorkQueue()
+        self._statuses = Statuses(api, self._cluster, self.assignments)
+        self._reconciler = Reconciler(
+            api, self._cluster, self.assignments, recorder, settings, revisit=self.queue.mark_all
+        )
+        self._settings = settings
+        self._later: set[asyncio.TimerHandle] = set()
+        load_balancers = {"fieldSelector": "spec.type=LoadBalancer"}
+        self._feed = Feed(
+            api,
+            configuration,
+            [
+                Subscription(NAMESPACES, self._cluster.namespaces, self._namespace_changed),
+                Subscription(NODES, self._cluster.nodes, lambda _: self._statuses.touch()),
+                Subscription(ADDRESS_POOLS, self._cluster.pools, self._pool_changed),
+                Subscription(L2_ANNOUNCEMENTS, self._cluster.announcements, lambda _: self._statuses.touch()),
+                Subscription(SERVICES, self._cluster.services, self._service_changed, load_balancers),
+                Subscription(SERVICE_ADDRESSES, self._cluster.records, self._record_changed),
+            ],
+        )
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Act until cancelled. Sets `ready` when everything that was held has been taken over."""
+        try:
+            await self._feed.start()
+            self.assignments.replace_pools(self._cluster.address_pools())
+            services, orphans = self._reconciler.adopt()
+            log.info(
+                "took over %d addresses of %d Services from %d pools",
+                len(self.assignments.ledger),
+                len(services),
+                len(self.assignments.book),
+            )
+            self.queue.mark_all(services)
+            self.queue.mark_all(orphans)
+            ready.set()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._statuses.run())
+                for _ in range(self._settings.writers):
+                    tasks.create_task(self._work())
+        finally:
+            ready.clear()
+            self.queue.close()
+            for handle in self._later:
+                handle.cancel()
+            await self._feed.close()
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.take()
+            try:
+                if isinstance(key, NamespacedName):
+                    await self._reconciler.visit(key)
+                else:
+                    await self._reconciler.write_record(key)
+            except (ApiError, ApiUnavailableError, AddressTakenError) as error:
+                delay = self.queue.retry(key)
+                log.warning("%s: %s; again in %.2g s", key, error, delay)
+            except Exception:
+                # One Service that cannot be handled must not end the service of all others.
+                delay = self.queue.retry(key)
+                log.exception("%s: unexpected failure; again in %.2g s", key, delay)
+            else:
+                self.queue.done(key)
+            self._statuses.touch()
+
+    def _service_changed(self, change: Change[Service]) -> None:
+        self.queue.mark(change.key)
+
+    def _namespace_changed(self, change: Change[Any]) -> None:
+        if change.before != change.after:
+            self.queue.mark_all(self.assignments.waiting())
+
+    def _pool_changed(self, change: Change[WithStatus[AddressPool]]) -> None:
+        if change.before is None or change.after is None or change.before.spec != change.after.spec:
+            moved = self.assignments.replace_pools(self._cluster.address_pools())
+            self.queue.mark_all(moved)
+            self.queue.mark_all(self.assignments.waiting())
+        self._statuses.touch()
+
+    def _record_changed(self, change: Change[ServiceAddress]) -> None:
+        record = change.after or change.before
+        if record is None:
+            return
+        self._statuses.touch()
+        if self._reconciler.differs(record.address):
+            handle = asyncio.get_running_loop().call_later(STRANGER_DELAY, self._put_right, record.address)
+            self._later = {
+                each for each in self._later if not each.cancelled() and each.when() > handle.when() - 60
+            }
+            self._later.add(handle)
+
+    def _put_right(self, address: IPAddress) -> None:
+        if self._reconciler.differs(address):
+            log.warning("the record of %s is not what was assigned; putting it right", address)
+            holders: Iterable[NamespacedName] = (
+                holding.service for holding in self.assignments.ledger.holdings(address)
+            )
+            self.queue.mark(address)
+            self.queue.mark_all(holders)

@@ -1,0 +1,86 @@
+"""Which Services to visit next: each at most once at a time, repeated visits folded into one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+FIRST_RETRY = 0.05
+"""Seconds before the first repetition of a failed visit; doubled for each further one."""
+
+LAST_RETRY = 30.0
+"""Seconds at the most between repetitions."""
+
+
+class WorkQueue(Generic[K]):
+    """Keys in the order of their first marking. A key marked while it is worked on comes again afterwards."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[K, None] = {}
+        self._active: set[K] = set()
+        self._again: dict[K, None] = {}
+        self._failures: dict[K, int] = {}
+        self._retries: dict[K, asyncio.TimerHandle] = {}
+        self._ready = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._active) + len(self._again)
+
+    def mark(self, key: K) -> None:
+        """Have the key worked on."""
+        if (retry := self._retries.pop(key, None)) is not None:
+            retry.cancel()
+        if key in self._active:
+            self._again[key] = None
+        else:
+            self._waiting[key] = None
+            self._ready.set()
+
+    def mark_all(self, keys: Iterable[K]) -> None:
+        """Have the keys worked on, in this order."""
+        for key in keys:
+            self.mark(key)
+
+    async def take(self) -> K:
+        """The next key; it must be given to `done` or `retry`."""
+        while not self._waiting:
+            self._ready.clear()
+            await self._ready.wait()
+        key = next(iter(self._waiting))
+        del self._waiting[key]
+        self._active.add(key)
+        return key
+
+    def done(self, key: K) -> None:
+        """The key was worked on with success."""
+        self._failures.pop(key, None)
+        self._leave(key)
+
+    def retry(self, key: K) -> float:
+        """The key must be worked on again, the later the more often it failed. Returns the seconds until then."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        delay = min(FIRST_RETRY * 2.0 ** min(failures, 20), LAST_RETRY)
+        self._leave(key)
+        if key not in self._waiting:
+            self._retries[key] = asyncio.get_running_loop().call_later(delay, self._retry_now, key)
+        return delay
+
+    def close(self) -> None:
+        """Cancel what is scheduled."""
+        for retry in self._retries.values():
+            retry.cancel()
+        self._retries.clear()
+
+    def _retry_now(self, key: K) -> None:
+        del self._retries[key]
+        self.mark(key)
+
+    def _leave(self, key: K) -> None:
+        self._active.discard(key)
+        if key in self._again:
+            del self._again[key]
+            self.mark(key)

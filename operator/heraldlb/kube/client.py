@@ -1,0 +1,186 @@
+"""Raw calls to the API server: decoded JSON in and out, on the official client's connection and credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, Configuration
+
+REQUEST_TIMEOUT = 10.0
+"""Seconds for one call. Longer than any healthy answer; short enough to notice a server that has gone."""
+
+LIST_CHUNK = 500
+"""Objects per page of a list: bounds the memory and the time for which decoding holds up everything else."""
+
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+
+
+class ApiError(Exception):
+    """The API server answered with an error. `status` is the HTTP status, `reason` the machine-readable one."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{message} ({status} {reason})")
+        self.status = status
+        self.reason = reason
+
+    @property
+    def not_found(self) -> bool:
+        """The object, or its kind, does not exist."""
+        return self.status == 404
+
+    @property
+    def already_exists(self) -> bool:
+        """An object of that name exists; only a create can meet this."""
+        return self.status == 409 and self.reason == "AlreadyExists"
+
+    @property
+    def conflict(self) -> bool:
+        """The object has changed since it was read."""
+        return self.status == 409 and self.reason != "AlreadyExists"
+
+
+class ApiUnavailableError(Exception):
+    """The API server could not be reached, or did not answer in time; nothing is known of the outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of object by the path of its collection."""
+
+    group: str
+    version: str
+    plural: str
+    namespaced: bool = True
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of the collection, of one object, or of its subresource."""
+        parts = ["api", self.version] if not self.group else ["apis", self.group, self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/" + "/".join(parts)
+
+    def __str__(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+class Api:
+    """An open connection. Usable from one event loop; safe for concurrent calls."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._client = ApiClient(configuration)
+        self._answered = -float("inf")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    @property
+    def last_answer(self) -> float:
+        """The `time.monotonic()` of the server's last answer, of whatever status."""
+        return self._answered
+
+    async def get(self, resource: Resource, name: str, namespace: str = "") -> dict[str, Any]:
+        """One object. Raises ApiError, ApiUnavailableError."""
+        return await self._call("GET", resource.path(namespace, name))
+
+    async def list(self, resource: Resource, selectors: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
+        """Every object of the kind and the resourceVersion of the list, read page by page from the newest state.
+
+        `selectors`: `fieldSelector` and `labelSelector`. Raises ApiError, ApiUnavailableError.
+        """
+        items: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            query = {**selectors, "limit": str(LIST_CHUNK)} | ({"continue": token} if token else {})
+            page = await self._call("GET", f"{resource.path()}?{urlencode(query)}")
+            items.extend(page.get("items") or ())
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return items, page["metadata"].get("resourceVersion", "")
+            # Decoding a page is one uninterrupted stretch: let others run in between.
+            await asyncio.sleep(0)
+
+    async def create(self, resource: Resource, body: Mapping[str, Any], namespace: str = "") -> dict[str, Any]:
+        """Create an object. Raises ApiError (`already_exists`), ApiUnavailableError."""
+        return await self._call("POST", resource.path(namespace), body)
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        body: Mapping[str, Any],
+        *,
+        namespace: str = "",
+        subresource: str = "",
+        kind: str = MERGE_PATCH,
+    ) -> dict[str, Any]:
+        """Patch an object. A `metadata.resourceVersion` in the body is a precondition (`conflict`).
+
+        Raises ApiError, ApiUnavailableError.
+        """
+        return await self._call("PATCH", resource.path(namespace, name, subresource), body, kind)
+
+    async def replace(
+        self, resource: Resource, name: str, body: Mapping[str, Any], namespace: str = ""
+    ) -> dict[str, Any]:
+        """Replace an object; its `metadata.resourceVersion` is a precondition (`conflict`).
+
+        Raises ApiError, ApiUnavailableError.
+        """
+        return await self._call("PUT", resource.path(namespace, name), body)
+
+    async def delete(self, resource: Resource, name: str, preconditions: Mapping[str, str]) -> None:
+        """Delete a cluster-scoped object if `uid` and `resourceVersion` still hold.
+
+        Raises ApiError, ApiUnavailableError.
+        """
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": dict(preconditions)}
+        await self._call("DELETE", resource.path(name=name), options)
+
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = self._client.configuration.host + path
+        try:
+            response = await self._client.rest_client.request(
+                method, url, headers=headers, body=body, _request_timeout=REQUEST_TIMEOUT
+            )
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiUnavailableError(f"{method} {path}: {error or type(error).__name__}") from error
+        self._answered = time.monotonic()
+        try:
+            decoded = json.loads(data)
+        except ValueError:
+            decoded = {"message": data[:200].decode(errors="replace")}
+        if response.status >= 400:
+            raise ApiError(
+                response.status,
+                str(decoded.get("reason") or response.reason),
+                str(decoded.get("message") or f"{method} {path} failed"),
+            )
+        return dict(decoded)
+
+
+SERVICES = Resource("", "v1", "services")
+NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
+NODES = Resource("", "v1", "nodes", namespaced=False)
+ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
+LEASES = Resource("coordination.k8s.io", "v1", "leases")
+EVENTS = Resource("events.k8s.io", "v1", "events")
+ADDRESS_POOLS = Resource("heraldlb.io", "v1beta1", "addresspools", namespaced=False)
+L2_ANNOUNCEMENTS = Resource("heraldlb.io", "v1beta1", "l2announcements", namespaced=False)
+SERVICE_ADDRESSES = Resource("heraldlb.io", "v1beta1", "serviceaddresses", namespaced=False)

@@ -1,0 +1,217 @@
+"""Mirrors kept current: our own lists for completeness, Kopf's watches for speed.
+
+Kopf watches and reconnects, but does not say when a list is complete, and an object that is deleted while a
+watch is broken is never reported. Both follow from one rule: whenever Kopf has listed a kind anew, which it
+shows by events without a type, we list that kind as well and compare.
+
+Kopf runs in a thread and an event loop of its own, since it ends every task that was started after it, and may
+itself end on an error that it takes for fatal; it is then started again. Mirrors and callbacks belong to the loop
+that called `start`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import kopf
+
+from heraldlb.kube.client import Api, ApiError, ApiUnavailableError, Resource
+from heraldlb.kube.credentials import connection_info
+from heraldlb.kube.mirror import Change, Mirror
+
+log = logging.getLogger(__name__)
+
+RELIST_QUIET = 1.0
+"""Seconds without a listed event after which a fresh list of the kind is compared with the mirror."""
+
+RESYNC_PERIOD = 600.0
+"""Seconds between lists that nothing prompted: the bound on any deletion that went unseen."""
+
+RETRY_PERIOD = 1.0
+"""Seconds between tries while the API server, or a kind, is missing."""
+
+KOPF_STOP_TIMEOUT = 5.0
+"""Seconds to wait for Kopf's thread; it is a daemon thread, so a late one does not hold up the process."""
+
+
+@dataclass(eq=False)
+class Subscription:
+    """A kind to mirror, and what to call on each change after the first complete list."""
+
+    resource: Resource
+    mirror: Mirror[Any]
+    on_change: Callable[[Change[Any]], None]
+    selectors: Mapping[str, str] = field(default_factory=dict)
+    """`fieldSelector` and `labelSelector`; an object that stops matching counts as deleted."""
+    relist_at: float | None = None
+
+
+class Feed:
+    """Keeps the mirrors of its subscriptions current between `start` and `close`."""
+
+    def __init__(self, api: Api, configuration: Any, subscriptions: Sequence[Subscription]) -> None:
+        self._api = api
+        self._configuration = configuration
+        self._subscriptions = subscriptions
+        self._events: deque[tuple[Subscription, str | None, dict[str, Any]]] = deque()
+        self._drain_scheduled = False
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._relists = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """List every kind into its mirror, without callbacks, then watch. Returns when all mirrors are complete.
+
+        Waits for as long as the API server or one of the kinds is missing.
+        """
+        for subscription in self._subscriptions:
+            items, version = await self._list_when_possible(subscription)
+            subscription.mirror.replace(items, version)
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._watch, args=(loop,), name="kopf", daemon=True)
+        self._thread.start()
+        self._task = asyncio.create_task(self._keep_complete(), name="relist")
+
+    async def close(self) -> None:
+        """Stop watching. No callback runs afterwards."""
+        self._stop.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, KOPF_STOP_TIMEOUT)
+        self._events.clear()
+
+    def resync(self) -> None:
+        """List every kind again soon, as after an outage during which events may have been lost."""
+        for subscription in self._subscriptions:
+            subscription.relist_at = time.monotonic()
+        self._relists.set()
+
+    async def _list_when_possible(self, subscription: Subscription) -> tuple[list[dict[str, Any]], int]:
+        said = ""
+        while True:
+            try:
+                items, version = await self._api.list(subscription.resource, subscription.selectors)
+                return items, int(version or 0)
+            except ApiError as error:
+                missing = f"{subscription.resource} does not exist yet: install Herald's CRDs (crds/ in its chart)"
+                problem = missing if error.not_found else str(error)
+            except ApiUnavailableError as error:
+                problem = str(error)
+            if problem != said:
+                log.warning("waiting to list %s: %s", subscription.resource, problem)
+                said = problem
+            await asyncio.sleep(RETRY_PERIOD)
+
+    async def _keep_complete(self) -> None:
+        last = time.monotonic()
+        for subscription in self._subscriptions:
+            subscription.relist_at = last + RELIST_QUIET
+        while True:
+            now = time.monotonic()
+            if now - last > RESYNC_PERIOD:
+                last = now
+                self.resync()
+            due = [each for each in self._subscriptions if each.relist_at is not None and each.relist_at <= now]
+            for subscription in due:
+                subscription.relist_at = None
+                items, version = await self._list_when_possible(subscription)
+                for change in subscription.mirror.replace(items, version):
+                    subscription.on_change(change)
+            times = [each.relist_at for each in self._subscriptions if each.relist_at is not None]
+            wait = min([*times, last + RESYNC_PERIOD]) - time.monotonic()
+            self._relists.clear()
+            try:
+                await asyncio.wait_for(self._relists.wait(), max(wait, 0.0) + 0.01)
+            except TimeoutError:
+                continue
+
+    def _drain(self) -> None:
+        # Before the first event is taken: whoever appends later must schedule a drain of its own.
+        self._drain_scheduled = False
+        while self._events:
+            subscription, event, raw = self._events.popleft()
+            if event is None:
+                subscription.relist_at = time.monotonic() + RELIST_QUIET
+                self._relists.set()
+            change = subscription.mirror.observe(event, raw)
+            if change is not None:
+                subscription.on_change(change)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stop.is_set():
+            try:
+                asyncio.run(
+                    kopf.operator(
+                        registry=self._registry(loop),
+                        settings=_settings(self._subscriptions),
+                        standalone=True,
+                        clusterwide=True,
+                        stop_flag=self._stop,
+                    )
+                )
+            except Exception:
+                log.exception("the watch layer ended; starting it again")
+            if self._stop.wait(RETRY_PERIOD):
+                return
+            loop.call_soon_threadsafe(self.resync)
+
+    def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=registry, retries=1)
+        async def login(**_: Any) -> kopf.ConnectionInfo:
+            return await connection_info(self._configuration)
+
+        for subscription in self._subscriptions:
+            self._register(registry, loop, subscription)
+        return registry
+
+    def _register(
+        self, registry: kopf.OperatorRegistry, loop: asyncio.AbstractEventLoop, subscription: Subscription
+    ) -> None:
+        resource = subscription.resource
+
+        @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)
+        async def forward(event: Any, **_: Any) -> None:
+            self._events.append((subscription, event["type"], dict(event["object"])))
+            if not self._drain_scheduled and not self._stop.is_set():
+                self._drain_scheduled = True
+                loop.call_soon_threadsafe(self._drain)
+
+
+def _settings(subscriptions: Sequence[Subscription]) -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 310
+    settings.watching.connect_timeout = 5
+    settings.networking.request_timeout = 10
+    settings.networking.error_backoffs = [0.2, 0.5, 1, 2]
+    # A worker keeps its place for the idle time after its last event, so the idle time bounds throughput.
+    settings.queueing.worker_limit = 200
+    settings.queueing.idle_timeout = 0.05
+    for subscription in subscriptions:
+        key = (subscription.resource.group, subscription.resource.version, subscription.resource.plural)
+        if selector := subscription.selectors.get("fieldSelector"):
+            settings.watching.field_selectors[key] = selector
+        if selector := subscription.selectors.get("labelSelector"):
+            settings.watching.label_selectors[key] = selector
+    return settings

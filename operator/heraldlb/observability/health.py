@@ -1,0 +1,58 @@
+"""The HTTP endpoints of both processes: `/livez`, `/readyz` and `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Live: need not be restarted. Ready: does its work, or would at once."""
+
+    live: Callable[[], bool]
+    ready: Callable[[], bool]
+
+
+def split_address(address: str) -> tuple[str | None, int]:
+    """Host and port of `host:port`, `[v6]:port` or `:port`. Raises ValueError, saying what is expected."""
+    host, separator, port = address.rpartition(":")
+    if not separator or not port.isdigit() or not 0 <= int(port) < 65536:
+        raise ValueError(f'"{address}" is not HOST:PORT, [IPv6]:PORT or :PORT')
+    return host.strip("[]") or None, int(port)
+
+
+@asynccontextmanager
+async def serve(address: str, probe: Probe) -> AsyncIterator[None]:
+    """Serve the endpoints on `address` inside the block; an empty address serves nothing."""
+    if not address:
+        yield
+        return
+    host, port = split_address(address)
+    app = web.Application()
+    app.router.add_get("/livez", _probing(probe.live))
+    app.router.add_get("/readyz", _probing(probe.ready))
+    app.router.add_get("/metrics", _metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _probing(check: Callable[[], bool]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(_: web.Request) -> web.Response:
+        good = check()
+        return web.Response(text="ok\n" if good else "not ok\n", status=200 if good else 503)
+
+    return answer
+
+
+async def _metrics(_: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -110,9 +110,7 @@ def chain_statements(family: Family, frame: Frame, chain: Chain) -> Iterator[str
     """Makes one of the chains that pick a backend."""
     words = WORDS[family]
     mark = f"meta mark set meta mark | {frame.masquerade_mark:#x}"
-    pods = ", ".join(
-        str(network) for network in frame.pod_cidrs if network.version == (4 if words.ip == "ip" else 6)
-    )
+    pods = ", ".join(_networks(family, frame))
     rules: list[str] = []
     first_slot = 0
     if chain.role == "external":
@@ -131,11 +129,10 @@ def chain_statements(family: Family, frame: Frame, chain: Chain) -> Iterator[str
     yield from _chain(words.table, str(chain), *rules)
 
 
-def _networks(family: Family, frame: Frame) -> list[str]:
+def _networks(family: Family, frame: Frame) -> Iterator[str]:
     """The pod CIDRs of a family without overlaps, which nft refuses."""
-    if family == "IPv4":
-        return [str(n) for n in collapse_addresses(n for n in frame.pod_cidrs if isinstance(n, IPv4Network))]
-    return [str(n) for n in collapse_addresses(n for n in frame.pod_cidrs if isinstance(n, IPv6Network))]
+    kind = IPv4Network if family == "IPv4" else IPv6Network
+    yield from map(str, collapse_addresses(network for network in frame.pod_cidrs if isinstance(network, kind)))
 
 
 def _pick(ip: str, protocol: str, backends: int, first_slot: int) -> str:

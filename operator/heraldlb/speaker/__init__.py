@@ -1,0 +1,38 @@
+"""The speaker: answers ARP and neighbour solicitations for the addresses this node owns, and agrees with its
+peers who owns what.
+
+How a frame becomes an answer, and a dead peer a new owner:
+
+* `loop` is one thread that waits on packet sockets, the membership sockets, netlink and timers.
+* `membership` turns authenticated heartbeats (`messages`) into the set of live peers; `standing` says whether this
+  node may own anything; `interfaces` says where; `election` gives every address one owner; `ownership` turns that
+  into changes.
+* `responder` maps a received frame to an answer or a foreign claim, over the codecs `ethernet`, `arp`, `ndp`;
+  `pacing` and `defence` say when announcements go out.
+
+Only `loop`, `port`, `sockets`, `links` and `speaker` do I/O; all else is a function of its inputs, time included.
+"""
+
+from heraldlb.speaker.changes import Announcing, Change, Conflict, ConflictOver, NotEligible, Withdrawn
+from heraldlb.speaker.desired import NOTHING_DESIRED, Announceable, Desired, Peer
+from heraldlb.speaker.election import Ineligible
+from heraldlb.speaker.settings import SpeakerSettings
+from heraldlb.speaker.speaker import Speaker
+from heraldlb.speaker.stats import SpeakerStats
+
+__all__ = [
+    "NOTHING_DESIRED",
+    "Announceable",
+    "Announcing",
+    "Change",
+    "Conflict",
+    "ConflictOver",
+    "Desired",
+    "Ineligible",
+    "NotEligible",
+    "Peer",
+    "Speaker",
+    "SpeakerSettings",
+    "SpeakerStats",
+    "Withdrawn",
+]

@@ -1,0 +1,61 @@
+"""What the speaker tells the rest of the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from heraldlb.api.ranges import IPAddress
+from heraldlb.speaker.election import Ineligible
+
+
+@dataclass(frozen=True, slots=True)
+class Announcing:
+    """This node answers for the address, with this interface's hardware address, since this time (Unix seconds).
+
+    Comes again for an address already announced when its interface or that interface's hardware address changes.
+    """
+
+    address: IPAddress
+    interface: str
+    mac: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """This node stopped answering for the address; `new_owner` is the node it believes answers now."""
+
+    address: IPAddress
+    new_owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotEligible:
+    """No node can announce the address: why not, node by node. With `reasons` empty there is no node at all.
+
+    Comes from every node that serves, and again when a reason changes. It is over when a node reports Announcing.
+    """
+
+    address: IPAddress
+    reasons: Mapping[str, Ineligible]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A host that is no agent claims an address that this node announces. Comes once for each foreign hardware
+    address."""
+
+    address: IPAddress
+    mac: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictOver:
+    """Nobody has claimed the address for a while, or this node no longer announces it."""
+
+    address: IPAddress
+
+
+Change = Announcing | Withdrawn | NotEligible | Conflict | ConflictOver

@@ -1,0 +1,42 @@
+"""What the cluster's objects ask of the speaker: immutable snapshots, handed in whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from heraldlb.api.announcements import ANY_INTERFACE, InterfaceFilter
+from heraldlb.api.ranges import IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Announceable:
+    """An address that one of `candidates` is to announce.
+
+    Candidates are the nodes that the cluster's objects allow; whether they live and have an interface for the
+    address is the speaker's to find out. Whoever builds snapshots shares one frozenset among addresses with
+    equal candidates.
+    """
+
+    address: IPAddress
+    interfaces: InterfaceFilter = ANY_INTERFACE
+    candidates: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another node that runs an agent, with its InternalIPs. Heartbeats go to the first."""
+
+    name: str
+    addresses: tuple[IPAddress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything, keyed by address and by node name. `peers` holds every other node, never this one."""
+
+    addresses: Mapping[IPAddress, Announceable] = field(default_factory=dict)
+    peers: Mapping[str, Peer] = field(default_factory=dict)
+
+
+NOTHING_DESIRED = Desired()

@@ -1,0 +1,185 @@
+"""The heartbeat datagram: what one agent tells another, signed.
+
+    magic 4 | version 1 | standing 1 | incarnation 8 | sequence 8
+    | echo: incarnation 8, sequence 8, held 4
+    | name: length 1, octets | sections, each: type 1, length 2, value
+    | HMAC-SHA256 over all before it, its first 16 octets
+
+All numbers in network byte order. Sections of a type that is not known are skipped, so that agents of neighbouring
+releases understand each other; another version is another protocol. No field is a wall-clock time, so nodes'
+clocks may disagree: freshness is shown by the echo (see `membership`).
+"""
+
+from __future__ import annotations
+
+import hmac
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final
+
+from heraldlb.speaker.constants import MAX_HEARD, MAX_INTERFACES, MAX_MESSAGE_SIZE, MAX_NAME, MAX_PREFIXES
+from heraldlb.speaker.interfaces import Offer, Prefix
+from heraldlb.speaker.standing import Standing
+
+_MAGIC: Final = b"HRLD"
+_VERSION: Final = 1
+_HEADER: Final = struct.Struct("!4sBBQQQQIB")
+_SECTION: Final = struct.Struct("!BH")
+_HEARD_ENTRY: Final = struct.Struct("!8sB")
+_TAG_SIZE: Final = 16
+
+_HEARD: Final = 1
+_OFFER: Final = 2
+
+_MAX_HELD: Final = 0xFFFF_FFFF
+
+
+class MessageError(ValueError):
+    """A datagram that is no heartbeat of this protocol."""
+
+
+class SignatureError(MessageError):
+    """A datagram that nobody who has the key has signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The newest message the sender has from the receiver, and for how many microseconds it has had it."""
+
+    incarnation: int
+    sequence: int
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One heartbeat from `sender` to one receiver."""
+
+    sender: str
+    incarnation: int
+    """Start of the sending agent in nanoseconds: tells a restarted agent from its predecessor."""
+    sequence: int
+    """Grows with every message of an incarnation."""
+    standing: Standing
+    echo: Echo | None = None
+    """None: the sender has not heard the receiver lately."""
+    heard: Mapping[bytes, Standing] = field(default_factory=dict)
+    """The peers it hears directly, by `node_id`."""
+    offers: tuple[Offer, ...] = ()
+
+
+@lru_cache(maxsize=4_096)
+def node_id(name: str) -> bytes:
+    """Eight octets that stand for a node's name where a message lists many."""
+    return blake2b(name.encode(), digest_size=8).digest()
+
+
+def encode(message: Message, key: bytes) -> bytes:
+    """The signed datagram."""
+    echo = message.echo or Echo(0, 0)
+    name = message.sender.encode()
+    header = _HEADER.pack(
+        _MAGIC,
+        _VERSION,
+        message.standing,
+        message.incarnation,
+        message.sequence,
+        echo.incarnation,
+        echo.sequence,
+        min(echo.held, _MAX_HELD),
+        len(name),
+    )
+    heard = b"".join(_HEARD_ENTRY.pack(*entry) for entry in list(message.heard.items())[:MAX_HEARD])
+    body = header + name + _SECTION.pack(_HEARD, len(heard)) + heard + _encode_offers(message.offers)
+    return body + _tag(body, key)
+
+
+def decode(datagram: bytes, keys: Sequence[bytes]) -> Message:
+    """The message, if one of the keys signed it. Raises MessageError or its subclass SignatureError, nothing
+    else."""
+    if len(datagram) < _HEADER.size + _TAG_SIZE or len(datagram) > MAX_MESSAGE_SIZE:
+        raise MessageError(f"{len(datagram)} octets is no size of a heartbeat")
+    if not datagram.startswith(_MAGIC) or datagram[4] != _VERSION:
+        raise MessageError("not a heartbeat of this version")
+    body, tag = datagram[:-_TAG_SIZE], datagram[-_TAG_SIZE:]
+    if not any(hmac.compare_digest(_tag(body, key), tag) for key in keys):
+        raise SignatureError("signed with no key that is accepted")
+    try:
+        return _decode_body(body)
+    except (ValueError, IndexError, struct.error) as error:
+        raise MessageError(f"signed, but malformed: {error}") from error
+
+
+def _decode_body(body: bytes) -> Message:
+    _, _, standing, incarnation, sequence, echo_incarnation, echo_sequence, held, size = _HEADER.unpack_from(body)
+    start = _HEADER.size + size
+    name = body[_HEADER.size : start]
+    if not 0 < size == len(name) <= MAX_NAME:
+        raise MessageError(f"a name of {size} octets")
+    heard: dict[bytes, Standing] = {}
+    offers: list[Offer] = []
+    for kind, value in _sections(body[start:]):
+        if kind == _HEARD:
+            heard.update((node, Standing(raw)) for node, raw in _HEARD_ENTRY.iter_unpack(value))
+        elif kind == _OFFER:
+            offers.append(_decode_offer(value))
+    if len(heard) > MAX_HEARD or len(offers) > MAX_INTERFACES:
+        raise MessageError(f"{len(heard)} peers heard and {len(offers)} interfaces offered are too many")
+    echo = Echo(echo_incarnation, echo_sequence, held) if echo_incarnation else None
+    return Message(name.decode(), incarnation, sequence, Standing(standing), echo, heard, tuple(offers))
+
+
+def _sections(data: bytes) -> Iterator[tuple[int, bytes]]:
+    position = 0
+    while position < len(data):
+        kind, size = _SECTION.unpack_from(data, position)
+        position += _SECTION.size
+        if position + size > len(data):
+            raise MessageError(f"a section of {size} octets is longer than the message")
+        yield kind, data[position : position + size]
+        position += size
+
+
+# Offers change rarely and are sent and read ten times a second for every peer.
+@lru_cache(maxsize=16)
+def _encode_offers(offers: tuple[Offer, ...]) -> bytes:
+    sections = []
+    for offer in offers[:MAX_INTERFACES]:
+        name = offer.name.encode()
+        value = bytes((len(name),)) + name + offer.mac
+        for prefix in offer.prefixes[:MAX_PREFIXES]:
+            value += bytes((prefix.version, prefix.prefixlen)) + prefix.network_address.packed
+        sections.append(_SECTION.pack(_OFFER, len(value)) + value)
+    return b"".join(sections)
+
+
+@lru_cache(maxsize=4_096)
+def _decode_offer(value: bytes) -> Offer:
+    end = 1 + value[0]
+    name, mac = value[1:end].decode(), value[end : end + 6]
+    if not name or len(mac) != 6:
+        raise MessageError("an offered interface without name or hardware address")
+    position = end + 6
+    prefixes: list[Prefix] = []
+    while position < len(value):
+        version, length = value[position], value[position + 1]
+        size = {4: 4, 6: 16}.get(version, 0)
+        packed = value[position + 2 : position + 2 + size]
+        if version == 4:
+            prefixes.append(IPv4Network((packed, length)))
+        elif version == 6:
+            prefixes.append(IPv6Network((packed, length)))
+        else:
+            raise MessageError(f"a prefix of IP version {version}")
+        position += 2 + size
+    if len(prefixes) > MAX_PREFIXES:
+        raise MessageError(f"{len(prefixes)} prefixes on one interface are too many")
+    return Offer(name, mac, tuple(prefixes))
+
+
+def _tag(body: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, body, "sha256")[:_TAG_SIZE]

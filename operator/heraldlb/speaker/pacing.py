@@ -1,0 +1,67 @@
+"""When announcements go out, and how many of anything in a second."""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+
+from heraldlb.api.ranges import IPAddress
+from heraldlb.speaker.constants import ANNOUNCE_AFTER
+
+
+class AnnouncementSchedule:
+    """Repeated announcements of addresses just taken. Times are seconds on the caller's clock."""
+
+    def __init__(self, after: tuple[float, ...] = ANNOUNCE_AFTER) -> None:
+        self._after = after
+        self._queue: list[tuple[float, int, IPAddress, int, float]] = []
+        self._runs: dict[IPAddress, int] = {}
+        self._ids = count()
+
+    def start(self, address: IPAddress, now: float) -> None:
+        """Announce `address` from now on by the schedule; a schedule already under way for it ends."""
+        run = self._runs[address] = next(self._ids)
+        heapq.heappush(self._queue, (now + self._after[0], run, address, 0, now))
+
+    def stop(self, address: IPAddress) -> None:
+        """Announce `address` no more."""
+        self._runs.pop(address, None)
+
+    def due(self, now: float, limit: int) -> list[IPAddress]:
+        """Up to `limit` addresses to announce now, each once, those due longest first."""
+        found: list[IPAddress] = []
+        while self._queue and self._queue[0][0] <= now and len(found) < limit:
+            _, run, address, step, started = heapq.heappop(self._queue)
+            if self._runs.get(address) != run:
+                continue
+            found.append(address)
+            if step + 1 < len(self._after):
+                # Never two steps at once after a delay: the later ones keep their distance from now.
+                gap = self._after[step + 1] - self._after[step]
+                due = max(started + self._after[step + 1], now + gap / 2)
+                heapq.heappush(self._queue, (due, run, address, step + 1, started))
+            else:
+                del self._runs[address]
+        return found
+
+    def next_due(self) -> float | None:
+        """When `due` has something again, or None. May be early by an address that was stopped."""
+        return self._queue[0][0] if self._queue else None
+
+
+class TokenBucket:
+    """At most `rate` a second, and as many at once."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._tokens = rate
+        self._at = 0.0
+
+    def take(self, now: float) -> bool:
+        """Whether one more may go out now."""
+        self._tokens = min(self._rate, self._tokens + max(0.0, now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

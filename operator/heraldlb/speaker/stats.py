@@ -1,0 +1,96 @@
+"""Counters of a speaker, for metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from heraldlb.api.ranges import IPAddress
+from heraldlb.speaker.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class AddressStats:
+    """Of one address, since this node took it."""
+
+    requests: int
+    """ARP requests and neighbour solicitations for it."""
+    answers: int
+    announcements: int
+    """Times it was announced (for IPv4 two frames each)."""
+    claims: int
+    """Frames in which somebody else claimed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerStats:
+    """A snapshot. Counters grow from the speaker's start."""
+
+    standing: Standing
+    peers: int
+    alive: int
+    """Live peers, heard directly or through others."""
+    addresses: Mapping[IPAddress, AddressStats]
+    """Of the addresses owned now."""
+    messages: Mapping[str, int]
+    """Membership datagrams by what became of them: `membership.Verdict`, `Malformed`, `BadSignature`."""
+    frames: Mapping[str, int]
+    """ARP and neighbour discovery frames by what became of them: `responder.Outcome`."""
+    sent: int
+    """Heartbeats sent."""
+    send_errors: int
+    """Frames and heartbeats that the kernel did not take."""
+    fenced: int
+    """Times the node found that it had been away and gave everything up."""
+    elections: int
+    round_trip: float | None
+    """Seconds, smoothed over peers; None before the first."""
+
+
+@dataclass(slots=True)
+class AddressCounters:
+    """What `AddressStats` is read from; written by the speaker's thread only."""
+
+    requests: int = 0
+    answers: int = 0
+    announcements: int = 0
+    claims: int = 0
+
+    def read(self) -> AddressStats:
+        """As they are now."""
+        return AddressStats(self.requests, self.answers, self.announcements, self.claims)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What `SpeakerStats` is read from; written by the speaker's thread only."""
+
+    addresses: dict[IPAddress, AddressCounters] = field(default_factory=dict)
+    messages: Counter[str] = field(default_factory=Counter)
+    frames: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
+    send_errors: int = 0
+    fenced: int = 0
+    elections: int = 0
+    round_trip: float | None = None
+
+    def measured(self, round_trip: float) -> None:
+        """Take in one round trip, in seconds (smoothed as RFC 6298 section 2 does)."""
+        self.round_trip = round_trip if self.round_trip is None else self.round_trip * 0.875 + round_trip * 0.125
+
+    def read(self, standing: Standing, peers: int, alive: int) -> SpeakerStats:
+        """A snapshot. May be called from any thread: `list` of a dict's items is one step of the interpreter."""
+        return SpeakerStats(
+            standing=standing,
+            peers=peers,
+            alive=alive,
+            addresses={address: each.read() for address, each in list(self.addresses.items())},
+            messages=dict(list(self.messages.items())),
+            frames=dict(list(self.frames.items())),
+            sent=self.sent,
+            send_errors=self.send_errors,
+            fenced=self.fenced,
+            elections=self.elections,
+            round_trip=self.round_trip,
+        )

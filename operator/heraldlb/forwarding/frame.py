@@ -129,10 +129,12 @@ def chain_statements(family: Family, frame: Frame, chain: Chain) -> Iterator[str
     yield from _chain(words.table, str(chain), *rules)
 
 
-def _networks(family: Family, frame: Frame) -> Iterator[str]:
+def _networks(family: Family, frame: Frame) -> list[str]:
     """The pod CIDRs of a family without overlaps, which nft refuses."""
-    kind = IPv4Network if family == "IPv4" else IPv6Network
-    yield from map(str, collapse_addresses(network for network in frame.pod_cidrs if isinstance(network, kind)))
+    cidrs = frame.pod_cidrs
+    if family == "IPv4":
+        return [str(cidr) for cidr in collapse_addresses(cidr for cidr in cidrs if isinstance(cidr, IPv4Network))]
+    return [str(cidr) for cidr in collapse_addresses(cidr for cidr in cidrs if isinstance(cidr, IPv6Network))]
 
 
 def _pick(ip: str, protocol: str, backends: int, first_slot: int) -> str:

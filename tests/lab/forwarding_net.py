@@ -1,0 +1,311 @@
+"""A small network for forwarding tests: a client and two nodes on one LAN, a pod behind each node.
+
+    client 192.168.77.100 ---+--- LAN ---+--- node-1 192.168.77.1 --- pod-1 10.244.1.5
+                                         +--- node-2 192.168.77.2 --- pod-2 10.244.2.5
+
+IPv6 alike. The client routes everything but the LAN to node-1, as if that one announced all addresses.
+Sockets are made in their namespace and then served by the test's own event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from heraldlb.api.ranges import Family
+from heraldlb.api.services import Protocol
+from heraldlb.forwarding.nft import Nft
+from heraldlb.forwarding.node import NodeView
+
+from lab.namespaces import Surroundings, named, run_in
+
+NODES = ("node-1", "node-2")
+HOSTS = ("lan", "client", *NODES, "pod-1", "pod-2")
+
+CLIENT: dict[Family, str] = {"IPv4": "192.168.77.100", "IPv6": "fd77::100"}
+NODE_ADDRESS: dict[Family, dict[str, str]] = {
+    "IPv4": {"node-1": "192.168.77.1", "node-2": "192.168.77.2"},
+    "IPv6": {"node-1": "fd77::1", "node-2": "fd77::2"},
+}
+POD: dict[Family, dict[str, str]] = {
+    "IPv4": {"pod-1": "10.244.1.5", "pod-2": "10.244.2.5"},
+    "IPv6": {"pod-1": "fd00:244:1::5", "pod-2": "fd00:244:2::5"},
+}
+
+ANSWER_SECONDS = 10.0
+"""How long a connection that should be answered may take on a busy machine."""
+SILENCE_SECONDS = 0.5
+"""How long a dropped connection is listened for. Too short can only hide a failure, never make one."""
+
+
+def view(node: str) -> NodeView:
+    """The node as the planner sees it."""
+    number = NODES.index(node) + 1
+    return NodeView(
+        node,
+        node_port_addresses=tuple(ip_address(addresses[node]) for addresses in NODE_ADDRESS.values()),
+        pod_cidrs=(ip_network(f"10.244.{number}.0/24"), ip_network(f"fd00:244:{number}::/64")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a backend said: its own name, and the address it saw the client come from."""
+
+    backend: str
+    seen: str
+
+
+@dataclass(slots=True)
+class Connection:
+    """An open TCP connection to a backend."""
+
+    first: Answer
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self) -> Answer:
+        """Send a line and read the answer. Raises OSError or TimeoutError."""
+        self.writer.write(b"again\n")
+        return await _read(self.reader)
+
+    async def close(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+
+@dataclass(slots=True)
+class Net:
+    """The network, and the servers started in it."""
+
+    prefix: str
+    _closing: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    def nft(self, host: str) -> Nft:
+        """The nft of that host."""
+        return Nft(("ip", "netns", "exec", self.prefix + host, "nft"))
+
+    def run(self, host: str, *command: str) -> str:
+        """The output of a command run on that host. Raises CalledProcessError."""
+        full = ("ip", "netns", "exec", self.prefix + host, *command)
+        return subprocess.run(full, check=True, capture_output=True, text=True).stdout
+
+    def socket(self, host: str, family: Family, kind: socket.SocketKind) -> socket.socket:
+        """A non-blocking socket that lives on that host."""
+        number = socket.AF_INET if family == "IPv4" else socket.AF_INET6
+        made = run_in(Surroundings(network=named(self.prefix + host)), lambda: socket.socket(number, kind))
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return made
+
+    async def serve(self, host: str, family: Family, protocol: Protocol, port: int, name: str = "") -> None:
+        """Answer on that host with `name` (the host's own unless given) until the network is closed."""
+        sock = self.socket(host, family, _kind(protocol))
+        if family == "IPv6":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(("::" if family == "IPv6" else "0.0.0.0", port))
+        name = name or host
+        if protocol == "UDP":
+            transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                lambda: _DatagramServer(name), sock=sock
+            )
+            self._closing.callback(transport.close)
+        else:
+            await self._closing.enter_async_context(_TcpServer(name).listening(sock))
+
+    async def connect(self, host: str, address: str, port: int) -> Connection:
+        """Dial from that host. Raises ConnectionRefusedError, or TimeoutError after ANSWER_SECONDS."""
+        sock = self.socket(host, _family(address), socket.SOCK_STREAM)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await asyncio.get_running_loop().sock_connect(sock, (address, port))
+                reader, writer = await asyncio.open_connection(sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        return Connection(await _read(reader), reader, writer)
+
+    async def ask(self, host: str, address: str, port: int, protocol: Protocol = "TCP") -> Answer:
+        """One exchange over a new connection (for UDP: from a new port). Raises as `connect`."""
+        if protocol == "TCP":
+            connection = await self.connect(host, address, port)
+            await connection.close()
+            return connection.first
+        loop = asyncio.get_running_loop()
+        with self.socket(host, _family(address), socket.SOCK_DGRAM) as sock:
+            await loop.sock_connect(sock, (address, port))
+            await loop.sock_sendall(sock, b"hello\n")
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return _parse(await loop.sock_recv(sock, 512))
+
+    async def gather(self, host: str, address: str, port: int, protocol: Protocol = "TCP") -> set[Answer]:
+        """The different answers to 40 exchanges: of two equal backends both, but for one case in 5 * 10^11."""
+        return {await self.ask(host, address, port, protocol) for _ in range(40)}
+
+    async def is_silent(self, host: str, address: str, port: int) -> bool:
+        """Whether a TCP connection is neither taken nor refused for SILENCE_SECONDS."""
+        with self.socket(host, _family(address), socket.SOCK_STREAM) as sock:
+            try:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    await asyncio.get_running_loop().sock_connect(sock, (address, port))
+            except TimeoutError:
+                return True
+            except ConnectionRefusedError:
+                return False
+        return False
+
+    async def stop_servers(self) -> None:
+        await self._closing.aclose()
+
+
+class _TcpServer:
+    """Greets each client and answers each line; closes what is open when it is closed."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._handlers: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def listening(self, sock: socket.socket) -> AsyncIterator[None]:
+        server = await asyncio.start_server(self._accept, sock=sock)
+        try:
+            yield
+        finally:
+            server.close()
+            for handler in self._handlers:
+                handler.cancel()
+            await asyncio.gather(*self._handlers, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handler = asyncio.create_task(self._handle(reader, writer))
+        self._handlers.add(handler)
+        handler.add_done_callback(self._handlers.discard)
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greeting = f"{self._name} {writer.get_extra_info('peername')[0]}\n".encode()
+        try:
+            writer.write(greeting)
+            while await reader.readline():
+                writer.write(greeting)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+
+class _DatagramServer(asyncio.DatagramProtocol):
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._transport.sendto(f"{self._name} {addr[0]}\n".encode(), addr)
+
+
+@contextlib.contextmanager
+def network() -> Iterator[Net]:
+    """Build the network; every namespace, and so every link and rule in it, is gone afterwards."""
+    prefix = f"hf-{os.getpid()}-"
+    try:
+        for host in HOSTS:
+            subprocess.run(("ip", "netns", "add", prefix + host), check=True)
+            _ip(prefix + host, ["link set lo up"])
+        _build(prefix)
+        yield Net(prefix)
+    finally:
+        for host in HOSTS:
+            if named(prefix + host).exists():
+                subprocess.run(("ip", "netns", "del", prefix + host), check=True)
+
+
+def _build(prefix: str) -> None:
+    for host in HOSTS:
+        run_in(Surroundings(network=named(prefix + host)), lambda host=host: _sysctls(router=host in NODES))  # type: ignore[misc]
+    _ip(prefix + "lan", ["link add br0 type bridge", "link set br0 up"])
+    for number, host in enumerate(("client", *NODES)):
+        _ip(prefix + "lan", [f"link add port{number} type veth peer name eth0 netns {prefix}{host}"])
+        _ip(prefix + "lan", [f"link set port{number} master br0 up"])
+    _ip(
+        prefix + "client",
+        [
+            f"address add {CLIENT['IPv4']}/24 dev eth0",
+            f"address add {CLIENT['IPv6']}/64 dev eth0 nodad",
+            "link set eth0 up",
+            "route add default via 192.168.77.1",
+            "route add ::/0 via fd77::1",
+        ],
+    )
+    for number, node in enumerate(NODES, start=1):
+        other = 3 - number
+        _ip(
+            prefix + node,
+            [
+                f"address add 192.168.77.{number}/24 dev eth0",
+                f"address add fd77::{number}/64 dev eth0 nodad",
+                "link set eth0 up",
+                f"link add pods type veth peer name eth0 netns {prefix}pod-{number}",
+                f"address add 10.244.{number}.1/24 dev pods",
+                f"address add fd00:244:{number}::1/64 dev pods nodad",
+                "link set pods up",
+                f"route add 10.244.{other}.0/24 via 192.168.77.{other}",
+                f"route add fd00:244:{other}::/64 via fd77::{other}",
+                # Somewhere to send what is dialled on the node itself, before it is translated.
+                "route add default via 192.168.77.254",
+                "route add ::/0 via fd77::254",
+            ],
+        )
+        _ip(
+            f"{prefix}pod-{number}",
+            [
+                f"address add 10.244.{number}.5/24 dev eth0",
+                f"address add fd00:244:{number}::5/64 dev eth0 nodad",
+                "link set eth0 up",
+                f"route add default via 10.244.{number}.1",
+                f"route add ::/0 via fd00:244:{number}::1",
+            ],
+        )
+
+
+def _sysctls(*, router: bool) -> None:
+    forwarding = "1" if router else "0"
+    for name, value in (
+        ("ipv4/ip_forward", forwarding),
+        ("ipv6/conf/all/forwarding", forwarding),
+        ("ipv6/conf/default/accept_dad", "0"),
+    ):
+        Path("/proc/sys/net", name).write_text(value)
+
+
+def _ip(namespace: str, commands: Sequence[str]) -> None:
+    text = "".join(f"{command}\n" for command in commands)
+    subprocess.run(("ip", "-n", namespace, "-batch", "-"), input=text, text=True, check=True, capture_output=True)
+
+
+def _kind(protocol: Protocol) -> socket.SocketKind:
+    return socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM
+
+
+def _family(address: str) -> Family:
+    return "IPv6" if ":" in address else "IPv4"
+
+
+async def _read(reader: asyncio.StreamReader) -> Answer:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        return _parse(await reader.readline())
+
+
+def _parse(line: bytes) -> Answer:
+    if not line:
+        raise ConnectionResetError("the backend closed the connection")
+    backend, seen = line.decode().split()
+    return Answer(backend, seen)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from heraldlb.allocation.admission import Refusal, Verdict, admit, refuse, within_quota
-from heraldlb.allocation.book import BookedPool, PoolBook
+from heraldlb.allocation.book import BookedPool, PoolBook, is_anycast
 from heraldlb.allocation.ledger import Holding, Ledger
 from heraldlb.allocation.requests import Request
 from heraldlb.allocation.sharing import blocker
@@ -152,10 +152,13 @@ def lowest_free(booked: BookedPool, family: Family, book: PoolBook, ledger: Ledg
         while (value := taken.first_gap(cursor, served.last)) is not None:
             address = address_at(family, value)
             owner = book.owner(address)
-            if owner is booked:
+            if owner is not booked:
+                # An earlier pool owns a whole run of addresses: continue behind it.
+                cursor = _run_end(owner, family, value) + 1
+            elif is_anycast(family, value):
+                cursor = value + 1
+            else:
                 return address
-            # An earlier pool owns a whole run of addresses: continue behind it.
-            cursor = _run_end(owner, family, value) + 1
     return None
 
 

@@ -9,6 +9,8 @@ from heraldlb.allocation.intervals import IntervalSet
 from heraldlb.api.addresspool import AddressPool
 from heraldlb.api.ranges import FAMILIES, AddressRange, Family, IPAddress, family_of
 
+INTERFACE_ID_MASK = 2**64 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class BookedPool:
@@ -25,9 +27,24 @@ class BookedPool:
         """How many addresses of the family it serves."""
         return self.contents[family].size
 
+    def available(self, family: Family, taken: IntervalSet) -> int:
+        """How many addresses of the family are left to give to Services that ask for none in particular."""
+        contents = self.contents[family]
+        held = sum(taken.overlap(first, last) for first, last in contents)
+        kept_back = sum(is_anycast(family, first) and first not in taken for first, _ in contents)
+        return self.capacity(family) - held - kept_back
+
     def has(self, family: Family) -> bool:
         """Whether it serves the family at all."""
         return any(served.family == family for served in self.served)
+
+
+def is_anycast(family: Family, value: int) -> bool:
+    """Whether every router of a /64 answers for the address (Subnet-Router anycast, RFC 4291 section 2.6.1).
+
+    Nodes forward packets, so their kernels do. Such an address is given only to a Service that asks for it.
+    """
+    return family == "IPv6" and value & INTERFACE_ID_MASK == 0
 
 
 class PoolBook:

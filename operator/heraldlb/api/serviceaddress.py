@@ -45,6 +45,7 @@ class ServiceAddress:
     interface: str = ""
     mac_address: str = ""
     since: str = ""
+    conditions: tuple[Raw, ...] = ()
     uid: str = ""
     resource_version: str = ""
 
@@ -85,6 +86,7 @@ def parse_service_address(raw: Raw) -> ServiceAddress | None:
         interface=text(raw, "status", "interface"),
         mac_address=text(raw, "status", "macAddress"),
         since=text(raw, "status", "since"),
+        conditions=tuple(sequence(raw, "status", "conditions")),
         uid=text(raw, "metadata", "uid"),
         resource_version=text(raw, "metadata", "resourceVersion"),
     )

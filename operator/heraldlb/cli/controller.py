@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from heraldlb.api.group import LOAD_BALANCER_CLASS
 from heraldlb.cli import options
 from heraldlb.controller import process
 from heraldlb.controller.settings import ControllerSettings
@@ -16,6 +17,20 @@ from heraldlb.kube.lease import LeaseSettings
 
 @click.command(short_help="Assign addresses of AddressPools to Services.")
 @options.shared(metrics_port=7472)
+@click.option(
+    "--load-balancer-class",
+    envvar="HERALD_LOAD_BALANCER_CLASS",
+    default=LOAD_BALANCER_CLASS,
+    show_default=True,
+    help="Serve Services of this spec.loadBalancerClass.",
+)
+@click.option(
+    "--default-class/--no-default-class",
+    envvar="HERALD_DEFAULT_CLASS",
+    default=True,
+    show_default=True,
+    help="Serve Services without a class as well.",
+)
 @click.option(
     "--annotation-aliases/--no-annotation-aliases",
     envvar="HERALD_ANNOTATION_ALIASES",

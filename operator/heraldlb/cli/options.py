@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import click
 
 from heraldlb.api.addresspool import parse_duration
-from heraldlb.api.group import LOAD_BALANCER_CLASS
 from heraldlb.kube.credentials import CredentialsError
 from heraldlb.observability.health import split_address
 from heraldlb.observability.logs import configure
@@ -43,27 +42,13 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 
 def shared(metrics_port: int) -> Callable[[F], F]:
-    """The options of connection, class, metrics and logging."""
+    """The options of connection, metrics and logging."""
     options = [
         click.option(
             "--kubeconfig",
             envvar="KUBECONFIG",
             type=click.Path(dir_okay=False),
             help="Credentials file. Without it: the pod's ServiceAccount, then ~/.kube/config.",
-        ),
-        click.option(
-            "--load-balancer-class",
-            envvar="HERALD_LOAD_BALANCER_CLASS",
-            default=LOAD_BALANCER_CLASS,
-            show_default=True,
-            help="Serve Services of this spec.loadBalancerClass.",
-        ),
-        click.option(
-            "--default-class/--no-default-class",
-            envvar="HERALD_DEFAULT_CLASS",
-            default=True,
-            show_default=True,
-            help="Serve Services without a class as well.",
         ),
         click.option(
             "--metrics-address",

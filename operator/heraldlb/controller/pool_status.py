@@ -32,13 +32,10 @@ def pool_status(booked: BookedPool, book: PoolBook, ledger: Ledger, before: Raw,
 
 
 def _counts(booked: BookedPool, family: Family, ledger: Ledger) -> dict[str, int]:
-    taken = ledger.taken(family)
-    capacity = booked.capacity(family)
-    held = sum(taken.overlap(first, last) for first, last in booked.contents[family])
     return {
-        "capacity": min(capacity, COUNT_LIMIT),
+        "capacity": min(booked.capacity(family), COUNT_LIMIT),
         "assigned": ledger.assigned(booked.pool.name, family),
-        "available": min(capacity - held, COUNT_LIMIT),
+        "available": min(booked.available(family, ledger.taken(family)), COUNT_LIMIT),
     }
 
 
@@ -72,8 +69,7 @@ def _exhausted(booked: BookedPool, counts: dict[Family, dict[str, int]]) -> Cond
     pool = booked.pool
     full = [family for family in FAMILIES if booked.has(family) and counts[family]["available"] == 0]
     if full:
-        listed = " and ".join(f"all {counts[family]['capacity']} {family} addresses" for family in full)
-        message = f"{listed} are assigned: add addresses, or another pool"
+        message = f"no {' or '.join(full)} address is left: add addresses, or another pool"
         return Condition("Exhausted", True, Reason.POOL_EXHAUSTED, message, pool.generation)
     message = "addresses of every family it serves are available"
     return Condition("Exhausted", False, Reason.ADDRESSES_AVAILABLE, message, pool.generation)

@@ -27,9 +27,7 @@ def assigned(service: Service, outcome: Outcome, now: str) -> StatusPatch | None
     addresses = tuple(grant.address for grant in outcome.grants)
     condition = Condition(ADDRESS_ASSIGNED_CONDITION, outcome.satisfied, outcome.reason.value, outcome.message)
     before = _condition(service)
-    after = next(
-        entry for entry in merge([before], [condition], now) if entry["type"] == ADDRESS_ASSIGNED_CONDITION
-    )
+    [after] = merge([before] if before else [], [condition], now)
     news = any(before.get(field) != after[field] for field in ("status", "reason", "message"))
     if not news and service.ingress == addresses and not service.hostname_ingress and not service.proxied_ingress:
         return None

@@ -18,7 +18,6 @@ from heraldlb.controller.reconciler import Reconciler
 from heraldlb.controller.records import AddressTakenError
 from heraldlb.controller.settings import ControllerSettings
 from heraldlb.controller.statuses import Statuses
-from heraldlb.controller.workqueue import WorkQueue
 from heraldlb.kube.client import (
     ADDRESS_POOLS,
     L2_ANNOUNCEMENTS,
@@ -33,6 +32,7 @@ from heraldlb.kube.client import (
 from heraldlb.kube.feed import Feed, Subscription
 from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Recorder
+from heraldlb.kube.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 

@@ -90,6 +90,10 @@ class Api:
         """The `time.monotonic()` of the server's last answer, of whatever status."""
         return self._answered
 
+    async def ping(self) -> None:
+        """Ask for nothing in particular. Raises ApiError, ApiUnavailableError."""
+        await self._call("GET", "/version")
+
     async def get(self, resource: Resource, name: str, namespace: str = "") -> dict[str, Any]:
         """One object. Raises ApiError, ApiUnavailableError."""
         return await self._call("GET", resource.path(namespace, name))

@@ -1,4 +1,4 @@
-"""Which Services to visit next: each at most once at a time, repeated visits folded into one."""
+"""What to work on next: each key at most once at a time, repeated marks folded into one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 FIRST_RETRY = 0.05
-"""Seconds before the first repetition of a failed visit; doubled for each further one."""
+"""Seconds before the first repetition of failed work; doubled for each further one."""
 
 LAST_RETRY = 30.0
 """Seconds at the most between repetitions."""

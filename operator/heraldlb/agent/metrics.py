@@ -1,0 +1,63 @@
+"""The agent's metrics, read from the roles when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from heraldlb.speaker.stats import SpeakerStats
+
+
+class SpeakerCollector(Collector):
+    """Metrics of the speaker, `heraldlb_speaker_*`."""
+
+    def __init__(self, stats: Callable[[], SpeakerStats]) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterator[Metric]:
+        """One scrape."""
+        stats = self._stats()
+        yield _gauge("peers", "Other nodes that the cluster names.", stats.peers)
+        yield _gauge(
+            "peers_alive", "Of those, the ones whose agent is heard, directly or through others.", stats.alive
+        )
+        yield _gauge("serving", "1 while this node may own addresses.", float(stats.standing.name == "SERVING"))
+        yield _counter(
+            "fenced", "Times this node gave everything up because it had been stopped or starved.", stats.fenced
+        )
+        yield _counter("elections", "Times owners were worked out anew.", stats.elections)
+        yield _counter("heartbeats_sent", "Heartbeats sent.", stats.sent)
+        yield _counter("send_errors", "Frames and heartbeats that the kernel did not take.", stats.send_errors)
+        yield _labelled("messages", "Membership datagrams by what became of them.", stats.messages)
+        yield _labelled("frames", "ARP and neighbour discovery frames by what became of them.", stats.frames)
+        yield from _addresses(stats)
+
+
+def _addresses(stats: SpeakerStats) -> Iterator[Metric]:
+    announced = GaugeMetricFamily("heraldlb_speaker_announced", "1 for each address announced.", labels=["address"])
+    requests = CounterMetricFamily("heraldlb_speaker_requests", "Requests for an address.", labels=["address"])
+    answers = CounterMetricFamily("heraldlb_speaker_answers", "Answers to those.", labels=["address"])
+    claims = CounterMetricFamily("heraldlb_speaker_foreign_claims", "Others' claims to it.", labels=["address"])
+    for address, each in stats.addresses.items():
+        announced.add_metric([str(address)], 1)
+        requests.add_metric([str(address)], each.requests)
+        answers.add_metric([str(address)], each.answers)
+        claims.add_metric([str(address)], each.claims)
+    yield from (announced, requests, answers, claims)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"heraldlb_speaker_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"heraldlb_speaker_{name}", text, value=value)
+
+
+def _labelled(name: str, text: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"heraldlb_speaker_{name}", text, labels=["outcome"])
+    for outcome, count in values.items():
+        family.add_metric([str(outcome)], count)
+    return family

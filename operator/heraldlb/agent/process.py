@@ -1,0 +1,168 @@
+"""The agent process: one view of the cluster, and the roles that live on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import REGISTRY
+
+from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.forwarding import ForwardingRole
+from heraldlb.agent.keyfile import KeyFile
+from heraldlb.agent.metrics import SpeakerCollector
+from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
+from heraldlb.agent.speaking import SpeakingRole
+from heraldlb.agent.statuses import AnnouncementStatuses
+from heraldlb.api.group import AGENT_NAME
+from heraldlb.api.objects import NamespacedName
+from heraldlb.kube import credentials
+from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
+from heraldlb.kube.feed import Feed, Subscription
+from heraldlb.kube.mirror import Change
+from heraldlb.kube.recorder import Recorder
+from heraldlb.observability.health import Probe, serve
+from heraldlb.speaker.changes import Change as SpeakerChange
+from heraldlb.speaker.settings import SpeakerSettings
+from heraldlb.speaker.speaker import Speaker
+
+log = logging.getLogger(__name__)
+
+STUCK = 10.0
+"""Seconds without a turn of the speaker's loop after which the agent asks to be restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """What the command line sets around the agent itself."""
+
+    kubeconfig: str | None
+    metrics_address: str
+
+
+async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set, then hand over and end. Raises CredentialsError, KeyFileError."""
+    configuration = await credentials.load(process.kubeconfig)
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(Api(configuration))
+        agent = Agent(api, settings)
+        await stack.enter_async_context(serve(process.metrics_address, Probe(agent.live, agent.ready)))
+        feed = await stack.enter_async_context(Feed(api, configuration, agent.subscriptions()))
+        working = asyncio.create_task(agent.work(feed), name="agent")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await agent.close()
+        for task in (working, stopping):
+            task.cancel()
+        [outcome, _] = await asyncio.gather(working, stopping, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+class Agent:
+    """The roles of one node, and what feeds them."""
+
+    def __init__(self, api: Api, settings: AgentSettings) -> None:
+        """Raises KeyFileError."""
+        self._api = api
+        self._cluster = Cluster()
+        self._recorder = Recorder(api, AGENT_NAME, settings.node_name)
+        self._work: list[Callable[[], Coroutine[Any, Any, None]]] = [self._recorder.run]
+        self._speaker: Speaker | None = None
+        self._speaking: SpeakingRole | None = None
+        self._statuses: AnnouncementStatuses | None = None
+        self._forwarding: ForwardingRole | None = None
+        self._supplied = asyncio.Event()
+        if SPEAKER in settings.roles:
+            self._add_speaker(settings)
+        if FORWARDER in settings.roles:
+            self._forwarding = ForwardingRole(self._cluster, settings, self._recorder)
+            self._work.append(self._forwarding.run)
+
+    def live(self) -> bool:
+        """Whether the speaker's loop turns."""
+        return self._speaker is None or self._speaker.health() < STUCK
+
+    def ready(self) -> bool:
+        """Whether the roles have been supplied with the cluster's state."""
+        return self._supplied.is_set() and (self._forwarding is None or self._forwarding.applied.is_set())
+
+    def subscriptions(self) -> list[Subscription]:
+        """What to mirror, and whom to tell."""
+        cluster = self._cluster
+        return [
+            Subscription(NODES, cluster.nodes, self._node_changed),
+            Subscription(L2_ANNOUNCEMENTS, cluster.announcements, lambda _: self._touch()),
+            Subscription(SERVICES, cluster.services, lambda change: self._touch(change.key)),
+            Subscription(ENDPOINT_SLICES, cluster.slices, self._slice_changed),
+            Subscription(SERVICE_ADDRESSES, cluster.records, self._record_changed),
+        ]
+
+    async def work(self, feed: Feed) -> None:
+        """Feed the roles until cancelled."""
+        await feed.start()
+        self._cluster.index_slices()
+        self._supplied.set()
+        if self._speaker is not None:
+            self._speaker.start()
+        async with asyncio.TaskGroup() as tasks:
+            for work in self._work:
+                tasks.create_task(work())
+
+    async def close(self) -> None:
+        """Hand addresses over to other nodes, and write what is left to tell. Forwarding rules stay in force."""
+        if self._speaker is not None:
+            await asyncio.to_thread(self._speaker.close)
+        await self._recorder.flush()
+
+    def _add_speaker(self, settings: AgentSettings) -> None:
+        key_file = KeyFile(settings.membership_key_file)
+        loop = asyncio.get_running_loop()
+        statuses = AnnouncementStatuses(self._api, self._cluster, self._recorder, settings.node_name)
+
+        def report(change: SpeakerChange) -> None:
+            loop.call_soon_threadsafe(statuses.take, change)
+
+        speaker = Speaker(
+            SpeakerSettings(
+                node_name=settings.node_name,
+                key=key_file.keys,
+                membership_port=settings.membership_port,
+                heartbeat_interval=settings.heartbeat_interval,
+                failure_timeout=settings.failure_timeout,
+                witness=self._witness,
+            ),
+            report,
+        )
+        speaking = SpeakingRole(self._cluster, settings, speaker)
+        REGISTRY.register(SpeakerCollector(speaker.stats))
+        self._work += [key_file.follow, statuses.run, speaking.run, lambda: speaking.probe(self._api)]
+        self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
+
+    def _witness(self) -> float | None:
+        age = time.monotonic() - self._api.last_answer
+        return None if age == float("inf") else age
+
+    def _touch(self, *services: NamespacedName) -> None:
+        if self._speaking is not None:
+            self._speaking.touch()
+        if self._forwarding is not None and services:
+            self._forwarding.touch(services)
+
+    def _node_changed(self, _: Change[Any]) -> None:
+        self._touch()
+        if self._forwarding is not None:
+            self._forwarding.touch()
+
+    def _slice_changed(self, change: Change[Any]) -> None:
+        self._touch(*self._cluster.slice_changed(change))
+
+    def _record_changed(self, change: Change[Any]) -> None:
+        self._touch()
+        if self._statuses is not None and change.before is None and change.after is not None:
+            self._statuses.record_appeared(change.after)

@@ -1,0 +1,30 @@
+"""What a user can set of the agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from heraldlb.forwarding.node import ForwardingSettings
+from heraldlb.speaker import constants
+
+SPEAKER, FORWARDER = "speaker", "forwarder"
+ROLES = (SPEAKER, FORWARDER)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """Settings of one agent process."""
+
+    node_name: str
+    """The name of this node's Node object."""
+    roles: frozenset[str] = frozenset(ROLES)
+    membership_key_file: str = ""
+    """File that holds the secret shared by all agents; read again when it changes."""
+    membership_port: int = constants.MEMBERSHIP_PORT
+    heartbeat_interval: float = constants.HEARTBEAT_INTERVAL
+    """Seconds."""
+    failure_timeout: float = constants.FAILURE_TIMEOUT
+    """Seconds."""
+    ignore_exclude_label: bool = False
+    """Announce from nodes labelled `node.kubernetes.io/exclude-from-external-load-balancers`, too."""
+    forwarding: ForwardingSettings = field(default_factory=ForwardingSettings)

@@ -1,0 +1,175 @@
+"""Telling users who announces what: ServiceAddress status, and Events on the Services that hold the address."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from typing import Any
+
+from heraldlb.agent.announceable import holders
+from heraldlb.agent.cluster import Cluster
+from heraldlb.api.conditions import Condition, merge
+from heraldlb.api.objects import NamespacedName
+from heraldlb.api.ranges import IPAddress
+from heraldlb.api.reasons import Reason
+from heraldlb.api.serviceaddress import ServiceAddress, object_name
+from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError, ApiUnavailableError
+from heraldlb.kube.recorder import Happening, Recorder, Subject
+from heraldlb.kube.workqueue import WorkQueue
+from heraldlb.speaker.changes import Announcing, Change, Conflict, ConflictOver, NotEligible, Withdrawn
+
+log = logging.getLogger(__name__)
+
+WRITERS = 4
+"""Statuses written at the same time by one agent."""
+
+
+class AnnouncementStatuses:
+    """Writes the latest state of each address that concerns this node, however long the API server was away."""
+
+    def __init__(self, api: Api, cluster: Cluster, recorder: Recorder, node_name: str) -> None:
+        self._api = api
+        self._cluster = cluster
+        self._recorder = recorder
+        self._node_name = node_name
+        self._states: dict[IPAddress, Announcing | Withdrawn | NotEligible] = {}
+        self._conflicts: dict[IPAddress, Conflict] = {}
+        self._queue: WorkQueue[IPAddress] = WorkQueue()
+
+    def take(self, change: Change) -> None:
+        """A change that the speaker reported. To be called in the event loop."""
+        match change:
+            case Conflict():
+                self._conflicts[change.address] = change
+                self._tell(change.address, Reason.ADDRESS_CONFLICT, _conflict_message(change), warning=True)
+            case ConflictOver():
+                self._conflicts.pop(change.address, None)
+            case _:
+                self._states[change.address] = change
+        if isinstance(change, Announcing):
+            log.info("announcing %s on %s", change.address, change.interface)
+        elif isinstance(change, Withdrawn):
+            log.info("no longer announcing %s; now: %s", change.address, change.new_owner or "nobody")
+        self._queue.mark(change.address)
+
+    def record_appeared(self, record: ServiceAddress) -> None:
+        """A record was written: its status may be missing what was reported before."""
+        if record.address in self._states:
+            self._queue.mark(record.address)
+
+    async def run(self) -> None:
+        """Write, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(WRITERS):
+                tasks.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            address = await self._queue.take()
+            try:
+                await self._write(address)
+            except (ApiError, ApiUnavailableError) as error:
+                log.debug("status of %s not written yet: %s", address, error)
+                self._queue.retry(address)
+            except Exception:
+                log.exception("status of %s not written", address)
+                self._queue.retry(address)
+            else:
+                self._queue.done(address)
+
+    async def _write(self, address: IPAddress) -> None:
+        name = object_name(address)
+        record = self._cluster.records.get(NamespacedName("", name))
+        state = self._states.get(address)
+        if record is None:
+            # Gone, or not seen yet; if it appears, it is marked again.
+            return
+        status = self._status(record, state)
+        if status is None:
+            return
+        try:
+            body = await self._api.patch(SERVICE_ADDRESSES, name, {"status": status}, subresource="status")
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            return
+        self._cluster.records.observe("MODIFIED", body)
+        if isinstance(state, Announcing) and record.node != self._node_name:
+            reason = Reason.HANDED_OVER if record.node else Reason.ANNOUNCING
+            came = f", taken over from {record.node}" if record.node else ""
+            self._tell(address, reason, f"{address} is announced by {self._node_name} on {state.interface}{came}")
+        elif isinstance(state, NotEligible):
+            self._tell(address, Reason.NO_ELIGIBLE_NODE, f"{address}: {_why(state)}", warning=True)
+
+    def _status(
+        self, record: ServiceAddress, state: Announcing | Withdrawn | NotEligible | None
+    ) -> dict[str, Any] | None:
+        """The status to write, or None where it is right already or for another node to write."""
+        fields: dict[str, str | None] = dict.fromkeys(("node", "interface", "macAddress", "since"))
+        match state:
+            case Announcing():
+                fields = {
+                    "node": self._node_name,
+                    "interface": state.interface,
+                    "macAddress": state.mac,
+                    "since": _timestamp(state.since),
+                }
+                message = f"{self._node_name} answers on {state.interface} with {state.mac}"
+                conditions = [Condition("Announced", True, Reason.ANNOUNCING, message)]
+                if (conflict := self._conflicts.get(record.address)) is not None:
+                    conditions.append(
+                        Condition("Conflict", True, Reason.ADDRESS_CONFLICT, _conflict_message(conflict))
+                    )
+                elif any(entry.get("type") == "Conflict" for entry in record.conditions):
+                    conditions.append(Condition("Conflict", False, Reason.ANNOUNCING, "no other host claims it"))
+            case NotEligible() if self._speaks_for_all(state):
+                conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, _why(state))]
+            case Withdrawn(new_owner=None) if record.node == self._node_name:
+                message = f"{self._node_name} stopped, and no other node has taken over yet"
+                conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, message)]
+            case _:
+                return None
+        merged = merge(record.conditions, conditions, _timestamp(None))
+        same = (record.node, record.interface, record.mac_address) == (
+            fields["node"] or "",
+            fields["interface"] or "",
+            fields["macAddress"] or "",
+        )
+        if same and merged == list(record.conditions):
+            return None
+        return {**fields, "conditions": merged}
+
+    def _speaks_for_all(self, state: NotEligible) -> bool:
+        """Every node finds out alike; one tells: the first that lives."""
+        alive = sorted(name for name, why in state.reasons.items() if why != "NotAlive")
+        return not alive or alive[0] == self._node_name
+
+    def _tell(self, address: IPAddress, reason: Reason, note: str, *, warning: bool = False) -> None:
+        record = self._cluster.records.get(NamespacedName("", object_name(address)))
+        for service in holders(self._cluster, record) if record is not None else ():
+            subject = Subject("v1", "Service", service.id, service.uid)
+            self._recorder.record(Happening(subject, reason, note, "Announce", warning))
+
+
+def _why(state: NotEligible) -> str:
+    if not state.reasons:
+        return "there is no node to announce it"
+    listed = ", ".join(f"{name}: {why}" for name, why in sorted(state.reasons.items()))
+    return f"no node can announce it ({listed})"
+
+
+def _conflict_message(conflict: Conflict) -> str:
+    return (
+        f"{conflict.mac} on {conflict.interface} claims {conflict.address}, too: take the address off that host,"
+        " or out of the pool (spec.excluded)"
+    )
+
+
+def _timestamp(seconds: float | None) -> str:
+    moment = (
+        datetime.datetime.now(datetime.UTC)
+        if seconds is None
+        else datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    )
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,129 @@
+"""`heraldlb agent`."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import click
+
+from heraldlb.agent import process
+from heraldlb.agent.keyfile import KeyFileError
+from heraldlb.agent.settings import ROLES, SPEAKER, AgentSettings
+from heraldlb.cli import options
+from heraldlb.forwarding.node import PRIMARY, ForwardingSettings
+from heraldlb.speaker import constants
+from heraldlb.speaker.settings import SpeakerSettings
+
+
+def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[str]:
+    roles = frozenset(part.strip() for part in value.split(",") if part.strip())
+    if not roles or roles - set(ROLES):
+        raise click.BadParameter(f'"{value}" must name one or both of: {", ".join(ROLES)}', ctx, param)
+    return roles
+
+
+@click.command(short_help="Announce addresses and forward Services on one node.")
+@options.shared(metrics_port=7473)
+@click.option(
+    "--node-name", envvar="HERALD_NODE_NAME", help="Name of this node's Node object. Default: the host name."
+)
+@click.option(
+    "--roles",
+    envvar="HERALD_ROLES",
+    default=",".join(ROLES),
+    show_default=True,
+    callback=_roles,
+    help="What this agent does: speaker (ARP and NDP), forwarder (nftables), or both.",
+)
+@click.option(
+    "--membership-key-file",
+    envvar="HERALD_MEMBERSHIP_KEY_FILE",
+    default="",
+    help="Secret that all agents share, one key a line; needed by the speaker.",
+)
+@click.option(
+    "--membership-port",
+    envvar="HERALD_MEMBERSHIP_PORT",
+    type=click.IntRange(1, 65535),
+    default=constants.MEMBERSHIP_PORT,
+    show_default=True,
+    help="UDP port of heartbeats between agents.",
+)
+@click.option(
+    "--heartbeat-interval",
+    envvar="HERALD_HEARTBEAT_INTERVAL",
+    type=options.Duration(),
+    default=f"{constants.HEARTBEAT_INTERVAL * 1000:g}ms",
+    show_default=True,
+    help="Time between heartbeats to each peer.",
+)
+@click.option(
+    "--failure-timeout",
+    envvar="HERALD_FAILURE_TIMEOUT",
+    type=options.Duration(),
+    default=f"{constants.FAILURE_TIMEOUT * 1000:g}ms",
+    show_default=True,
+    help="Silence after which a peer is dead and its addresses move; at least three intervals.",
+)
+@click.option(
+    "--ignore-exclude-label",
+    envvar="HERALD_IGNORE_EXCLUDE_LABEL",
+    is_flag=True,
+    help="Announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers.",
+)
+@click.option(
+    "--node-port-addresses",
+    envvar="HERALD_NODE_PORT_ADDRESSES",
+    default=PRIMARY,
+    show_default=True,
+    help="Where node ports are served: primary (the Node's first InternalIP of each family), or CIDRs with commas.",
+)
+def agent(
+    kubeconfig: str | None,
+    metrics_address: str,
+    log_level: str,
+    log_format: Any,
+    node_name: str | None,
+    roles: frozenset[str],
+    membership_key_file: str,
+    membership_port: int,
+    heartbeat_interval: float,
+    failure_timeout: float,
+    ignore_exclude_label: bool,
+    node_port_addresses: str,
+) -> None:
+    """Announce addresses on layer 2 and forward Services on one node.
+
+    Needs CAP_NET_RAW (speaker) and CAP_NET_ADMIN (forwarder), in the node's own network namespace.
+    """
+    name = node_name or socket.gethostname()
+    if SPEAKER in roles and not membership_key_file:
+        raise click.UsageError(
+            "--membership-key-file is needed by the speaker: create one with openssl rand -hex 32"
+        )
+    try:
+        settings = AgentSettings(
+            node_name=name,
+            roles=roles,
+            membership_key_file=membership_key_file,
+            membership_port=membership_port,
+            heartbeat_interval=heartbeat_interval,
+            failure_timeout=failure_timeout,
+            ignore_exclude_label=ignore_exclude_label,
+            forwarding=ForwardingSettings(
+                node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip())
+            ),
+        )
+        SpeakerSettings(name, b"x" * 32, membership_port, heartbeat_interval, failure_timeout)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+    async def run(stop: asyncio.Event) -> None:
+        try:
+            await process.run(settings, process.ProcessSettings(kubeconfig or None, metrics_address), stop)
+        except KeyFileError as error:
+            raise click.UsageError(str(error)) from error
+
+    options.run(run, log_level, log_format)

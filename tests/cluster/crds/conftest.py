@@ -1,0 +1,23 @@
+"""The custom resources of `crds/`, served by a real API server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.kubectl import Kubectl
+
+if TYPE_CHECKING:
+    from typing import Any
+
+CRDS = Path(__file__).parents[3] / "crds"
+
+
+@pytest.fixture(scope="session")
+def kubectl(api_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    run = Kubectl(Path(api_server.kubeconfig), tmp_path_factory.mktemp("kubectl"))
+    run("apply", "--server-side", "--force-conflicts", f"--filename={CRDS}")
+    run("wait", "--for=condition=Established", "--timeout=30s", f"--filename={CRDS}")
+    return run

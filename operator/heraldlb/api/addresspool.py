@@ -70,7 +70,7 @@ def parse_pool(raw: Raw) -> AddressPool:
         ranges=tuple(_without_ends(entry, found) if skip_ends else found for entry, found in ranges),
         excluded=tuple(found for _, found in excluded),
         assignment=text(spec, "assignment") or "Automatic",
-        priority=int(spec.get("priority", DEFAULT_PRIORITY)),
+        priority=number(spec, "priority") if "priority" in spec else DEFAULT_PRIORITY,
         namespaces=frozenset(map(str, sequence(spec, "namespaces"))),
         namespace_selector=_optional_selector(spec, "namespaceSelector"),
         service_selector=parse_selector(mapping(spec, "serviceSelector")),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from heraldlb.api.nodes import Node
-from heraldlb.api.objects import Raw, mapping, number, sequence, text
+from heraldlb.api.objects import Raw, entries, mapping, number, sequence, text
 from heraldlb.api.selectors import EVERYTHING, LabelSelector, parse_selector
 from heraldlb.api.services import Service
 
@@ -77,6 +77,6 @@ def parse_announcement(raw: Raw) -> L2Announcement:
         balancing=text(spec, "balancing") or "Single",
         preferences=tuple(
             NodePreference(number(entry, "weight"), parse_selector(mapping(entry, "nodeSelector")))
-            for entry in sequence(spec, "nodePreferences")
+            for entry in entries(spec, "nodePreferences")
         ),
     )

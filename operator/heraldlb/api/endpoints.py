@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from heraldlb.api.group import SERVICE_NAME_LABEL
-from heraldlb.api.objects import NamespacedName, Raw, identity, mapping, number, sequence, text
+from heraldlb.api.objects import NamespacedName, Raw, entries, identity, mapping, number, sequence, text
 from heraldlb.api.ranges import IPAddress, RangeError, parse_address
 from heraldlb.api.services import Protocol
 
@@ -51,9 +51,9 @@ def parse_endpoint_slice(raw: Raw) -> EndpointSlice:
     return EndpointSlice(
         id=id_,
         service=NamespacedName(id_.namespace, text(raw, "metadata", "labels", SERVICE_NAME_LABEL)),
-        ports=tuple(_parse_port(port) for port in sequence(raw, "ports") if number(port, "port")),
+        ports=tuple(_parse_port(port) for port in entries(raw, "ports") if number(port, "port")),
         endpoints=tuple(
-            endpoint for entry in sequence(raw, "endpoints") if (endpoint := _parse_endpoint(entry)) is not None
+            endpoint for entry in entries(raw, "endpoints") if (endpoint := _parse_endpoint(entry)) is not None
         ),
     )
 
@@ -83,6 +83,6 @@ def _parse_endpoint(raw: Raw) -> Endpoint | None:
         ready=ready,
         serving=conditions.get("serving", ready) is not False,
         terminating=conditions.get("terminating") is True,
-        zone_hints=frozenset(text(hint, "name") for hint in sequence(raw, "hints", "forZones")),
-        node_hints=frozenset(text(hint, "name") for hint in sequence(raw, "hints", "forNodes")),
+        zone_hints=frozenset(text(hint, "name") for hint in entries(raw, "hints", "forZones")),
+        node_hints=frozenset(text(hint, "name") for hint in entries(raw, "hints", "forNodes")),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from heraldlb.api.conditions import is_true
 from heraldlb.api.group import EXCLUDE_NODE_LABEL
-from heraldlb.api.objects import Raw, mapping, sequence, text
+from heraldlb.api.objects import Raw, entries, mapping, sequence, text
 from heraldlb.api.ranges import IPAddress, RangeError, parse_address
 
 
@@ -35,14 +35,14 @@ def parse_node(raw: Raw) -> Node:
         internal_ips=tuple(_internal_ips(raw)),
         pod_cidrs=tuple(map(str, sequence(raw, "spec", "podCIDRs"))),
         labels=mapping(raw, "metadata", "labels"),
-        network_unavailable=is_true(sequence(raw, "status", "conditions"), "NetworkUnavailable"),
+        network_unavailable=is_true(entries(raw, "status", "conditions"), "NetworkUnavailable"),
         unschedulable=mapping(raw, "spec").get("unschedulable") is True,
     )
 
 
 def _internal_ips(raw: Raw) -> list[IPAddress]:
     found = []
-    for entry in sequence(raw, "status", "addresses"):
+    for entry in entries(raw, "status", "addresses"):
         if text(entry, "type") == "InternalIP":
             try:
                 found.append(parse_address(text(entry, "address")))

@@ -36,6 +36,11 @@ def sequence(raw: Raw, *path: str) -> Sequence[Any]:
     return found if isinstance(found, list) else ()
 
 
+def entries(raw: Raw, *path: str) -> list[Raw]:
+    """The objects of the list at `path`; what is no object is left out."""
+    return [entry for entry in sequence(raw, *path) if isinstance(entry, Mapping)]
+
+
 def text(raw: Raw, *path: str) -> str:
     """The string at `path`, or an empty one."""
     found = mapping(raw, *path[:-1]).get(path[-1])

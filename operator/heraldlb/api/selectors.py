@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from heraldlb.api.objects import Raw, mapping, sequence, text
+from heraldlb.api.objects import Raw, entries, mapping, sequence, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def parse_selector(raw: Raw) -> LabelSelector:
         Requirement(key, "In", frozenset({str(value)}))
         for key, value in sorted(mapping(raw, "matchLabels").items())
     ]
-    expressions = [_parse_requirement(entry) for entry in sequence(raw, "matchExpressions")]
+    expressions = [_parse_requirement(entry) for entry in entries(raw, "matchExpressions")]
     return LabelSelector((*labels, *expressions))
 
 

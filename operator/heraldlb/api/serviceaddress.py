@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from heraldlb.api.group import API_VERSION
-from heraldlb.api.objects import NamespacedName, Raw, mapping, number, sequence, text
+from heraldlb.api.objects import NamespacedName, Raw, entries, mapping, number, text
 from heraldlb.api.ranges import IPAddress, RangeError, parse_address
 from heraldlb.api.services import Protocol, Service
 
@@ -80,13 +80,13 @@ def parse_service_address(raw: Raw) -> ServiceAddress | None:
     return ServiceAddress(
         address=address,
         pool=text(raw, "spec", "addressPool"),
-        holders=tuple(_parse_holder(entry) for entry in sequence(raw, "spec", "services")),
+        holders=tuple(_parse_holder(entry) for entry in entries(raw, "spec", "services")),
         sharing_key=text(raw, "spec", "sharingKey"),
         node=text(raw, "status", "node"),
         interface=text(raw, "status", "interface"),
         mac_address=text(raw, "status", "macAddress"),
         since=text(raw, "status", "since"),
-        conditions=tuple(sequence(raw, "status", "conditions")),
+        conditions=tuple(entries(raw, "status", "conditions")),
         uid=text(raw, "metadata", "uid"),
         resource_version=text(raw, "metadata", "resourceVersion"),
     )
@@ -129,7 +129,7 @@ def _holder_body(holder: Holder) -> dict[str, Any]:
 
 def _parse_holder(raw: Raw) -> Holder:
     ports = []
-    for entry in sequence(raw, "ports"):
+    for entry in entries(raw, "ports"):
         protocol = text(entry, "protocol")
         kind: Protocol = "UDP" if protocol == "UDP" else "SCTP" if protocol == "SCTP" else "TCP"
         ports.append(HeldPort(kind, number(entry, "port")))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from heraldlb.api.objects import NamespacedName, Raw, identity, mapping, number, sequence, text
+from heraldlb.api.objects import NamespacedName, Raw, entries, identity, mapping, number, sequence, text
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, RangeError, family_of, parse_address
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
@@ -72,7 +72,7 @@ class Service:
 def parse_service(raw: Raw) -> Service:
     """A Service from its JSON. Addresses that do not parse are left out."""
     spec = mapping(raw, "spec")
-    ingress = [entry for entry in sequence(raw, "status", "loadBalancer", "ingress") if isinstance(entry, Mapping)]
+    ingress = entries(raw, "status", "loadBalancer", "ingress")
     affinity = mapping(spec, "sessionAffinityConfig", "clientIP")
     return Service(
         id=identity(raw),
@@ -84,7 +84,7 @@ def parse_service(raw: Raw) -> Service:
         labels=mapping(raw, "metadata", "labels"),
         annotations=mapping(raw, "metadata", "annotations"),
         selector=mapping(spec, "selector"),
-        ports=tuple(_parse_port(port) for port in sequence(spec, "ports")),
+        ports=tuple(_parse_port(port) for port in entries(spec, "ports")),
         cluster_ips=_addresses(sequence(spec, "clusterIPs")),
         external_ips=_addresses(sequence(spec, "externalIPs")),
         load_balancer_class=text(spec, "loadBalancerClass") or None,
@@ -101,7 +101,7 @@ def parse_service(raw: Raw) -> Service:
         ingress=_addresses([entry.get("ip") for entry in ingress]),
         proxied_ingress=_addresses([entry.get("ip") for entry in ingress if entry.get("ipMode") == "Proxy"]),
         hostname_ingress=any(entry.get("hostname") for entry in ingress),
-        conditions=tuple(sequence(raw, "status", "conditions")),
+        conditions=tuple(entries(raw, "status", "conditions")),
         resource_version=text(raw, "metadata", "resourceVersion"),
     )
 

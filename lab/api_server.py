@@ -1,0 +1,91 @@
+"""A control plane without nodes, on 127.0.0.1: for tests of what happens between Herald and the API server. Needs no root."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Self
+
+from lab import pki, store
+from lab.cluster import Cluster
+from lab.control_plane import API_SERVER, ControlPlane
+from lab.processes import Register
+from lab.progress import silent, step
+from lab.supervisor import Supervision
+from lab.waiting import wait_for
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from lab.progress import Progress
+
+_LOOPBACK = "127.0.0.1"
+
+
+def _free_port() -> int:
+    with socket.create_server((_LOOPBACK, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class ApiServer(Cluster):
+    """etcd, kube-apiserver and, unless told otherwise, kube-controller-manager, as a context manager."""
+
+    def __init__(
+        self, name: str | None = None, *, controller_manager: bool = True, progress: Progress = silent
+    ) -> None:
+        """`controller_manager`: without it there are no EndpointSlices, no namespace deletion, no default ServiceAccounts."""
+        super().__init__(store.base_folder() / (name or store.new_name()), progress)
+        self._with_manager = controller_manager
+        self._control_plane = ControlPlane(
+            self.folder, Register(self.folder / "run"), network=None, host=_LOOPBACK, port=_free_port()
+        )
+        self._supervision: Supervision | None = None
+
+    @property
+    def url(self) -> str:
+        return self._control_plane.url
+
+    def __enter__(self) -> Self:
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def up(self) -> None:
+        """Return when the API server serves and the namespace `default` takes pods. Raises LabError."""
+        store.create(self.name)
+        self._supervision = Supervision(self.folder)
+        authority = pki.Authority()
+        self._control_plane.write_credentials(authority, [])
+        self._write_admin_kubeconfig(authority)
+        with step("Starting the API server", self._progress):
+            self._control_plane.start_etcd()
+            self.start_api_server()
+            if self._with_manager:
+                self._control_plane.start_controller_manager()
+                wait_for(
+                    "the ServiceAccount of the namespace default",
+                    lambda: self.items("serviceaccounts", "--field-selector=metadata.name=default"),
+                )
+
+    def down(self) -> None:
+        """End its processes and remove its folder. Harmless when it is down."""
+        if self._supervision:
+            self._supervision.end()
+            self._supervision = None
+
+    def stop_api_server(self) -> None:
+        """Stop kube-apiserver; etcd keeps the state."""
+        self._control_plane.stop(API_SERVER)
+
+    def start_api_server(self) -> None:
+        """Start kube-apiserver at the same address; return when it is ready."""
+        self._control_plane.start_api_server()
+        self._control_plane.wait_ready()

@@ -1,0 +1,299 @@
+"""A cluster in a box: real etcd, kube-apiserver and kube-controller-manager, nodes as network namespaces, a LAN, a client."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from lab import binaries, pki, store
+from lab.addressing import API_PORT, CLIENT, CONTROL_PLANE, HostAddresses, plan
+from lab.cluster import Cluster
+from lab.control_plane import API_SERVER, ControlPlane
+from lab.errors import LabError
+from lab.faults import freeze, powerless, thaw
+from lab.finding import container_process, pod_host
+from lab.host import Host
+from lab.namespaces import Surroundings, run_in
+from lab.network import Network
+from lab.processes import Process, Register, spawn
+from lab.progress import silent, step
+from lab.supervisor import Supervision
+from lab.teardown import teardown
+from lab.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from lab.progress import Progress
+
+RELAY, SCHEDULER = "relay", "scheduler"
+_ROOT = Path(__file__).parent.parent
+
+
+def kubelet(node: str) -> str:
+    """The name a node's kubelet stand-in is registered under."""
+    return f"kubelet-{node}"
+
+
+class Lab(Cluster):
+    """One lab. A context manager that takes it down, unless `keep` was called; or `Lab.attach` to a kept one.
+
+    The lab never outlives the process that made it, however that ends, unless it is kept.
+    """
+
+    def __init__(self, nodes: int = 3, name: str | None = None, *, progress: Progress = silent) -> None:
+        """Nothing is started before `up`. `progress` is told of steps that take more than two seconds."""
+        super().__init__(store.base_folder() / (name or store.new_name()), progress)
+        self._network = Network(self.name)
+        self._addresses = plan(nodes)
+        self._register = Register(self.folder / "run")
+        control_plane = self._addresses[CONTROL_PLANE]
+        self._control_plane = ControlPlane(
+            self.folder, self._register, self._network.path(CONTROL_PLANE), str(control_plane.ipv4), API_PORT
+        )
+        self._relay_port: int | None = None
+        self._supervision: Supervision | None = None
+        self.hosts = {name: self._host(addresses) for name, addresses in self._addresses.items()}
+
+    @classmethod
+    def attach(cls, name: str | None = None, *, progress: Progress = silent) -> Lab:
+        """A lab that is up, made by this or another process; None: the only one there is. Raises LabError."""
+        folder, state = store.existing(name)
+        lab = cls(state.nodes, folder.name, progress=progress)
+        lab._relay_port = state.relay_port
+        return lab
+
+    def _host(self, addresses: HostAddresses) -> Host:
+        variables = {"KUBECONFIG": str(self.folder / "lan.kubeconfig")}
+        return Host(
+            name=addresses.name,
+            ipv4=addresses.ipv4,
+            ipv6=addresses.ipv6,
+            mac_address=addresses.mac_address,
+            network=self._network.path(addresses.name),
+            environment=variables,
+        )
+
+    @property
+    def nodes(self) -> dict[str, Host]:
+        return {name: self.hosts[name] for name, addresses in self._addresses.items() if addresses.is_node}
+
+    @property
+    def client(self) -> Host:
+        """A machine on the LAN that is no part of the cluster."""
+        return self.hosts[CLIENT]
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self._relay_port}"
+
+    # -- coming and going
+
+    def __enter__(self) -> Self:
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def up(self) -> None:
+        """Return when all nodes are Ready and pods can be made. Raises LabError."""
+        binaries.find_all(self._progress)
+        store.create(self.name)
+        self._supervision = Supervision(self.folder)
+        with step("Starting the control plane", self._progress):
+            self._network.up(self._addresses)
+            self._write_credentials()
+            self._control_plane.start_etcd()
+            self._control_plane.start_api_server()
+            self._start_relay()
+            for node in self.nodes:
+                self._start_kubelet(node)
+            self._start(SCHEDULER, ["-m", "lab.scheduler"], Surroundings(self._network.path(CONTROL_PLANE)))
+            self._wait_for_api_server()
+            self._control_plane.start_controller_manager()
+        with step("Waiting for the nodes", self._progress):
+            self.wait_ready()
+            wait_for("the ServiceAccount of the namespace default", self._takes_pods)
+        self._save(kept=False)
+
+    def keep(self) -> None:
+        """From now on the lab outlives this process; `down` removes it."""
+        self._save(kept=True)
+        if self._supervision:
+            self._supervision.keep()
+            self._supervision = None
+
+    def down(self) -> None:
+        """Take everything away: processes, namespaces, files. Harmless when it is down."""
+        if self._supervision:
+            self._supervision.end()
+            self._supervision = None
+        else:
+            teardown(self.folder)
+
+    def _save(self, *, kept: bool) -> None:
+        state = store.State(
+            name=self.name,
+            nodes=len(self.nodes),
+            kept=kept,
+            api_host=self._control_plane.host,
+            api_port=self._control_plane.port,
+            relay_port=self._relay_port,
+        )
+        state.save(self.folder)
+
+    def _write_credentials(self) -> None:
+        authority = pki.Authority()
+        control_plane = self._addresses[CONTROL_PLANE]
+        self._control_plane.write_credentials(authority, [str(control_plane.ipv4), str(control_plane.ipv6)])
+        identities = {SCHEDULER: authority.client("system:kube-scheduler")}
+        for node in self.nodes:
+            identities[node] = authority.client(f"system:node:{node}", ["system:nodes"])
+        for name, pair in identities.items():
+            pki.write_private(self.folder / "pki" / f"{name}.pem", pair.certificate + pair.key)
+        admin = authority.client("lab:admin", ["system:masters"])
+        content = pki.certificate_kubeconfig(self._control_plane.url, authority.certificate, admin)
+        pki.write_private(self.folder / "lan.kubeconfig", content)
+        self._authority = authority
+
+    # -- processes
+
+    def _start(self, name: str, arguments: list[str], surroundings: Surroundings) -> None:
+        argv = [sys.executable, *arguments]
+        if arguments[0] == "-m" and "--folder" not in arguments and name != RELAY:
+            argv += ["--folder", str(self.folder), "--api-server", self._control_plane.url]
+        process = spawn(argv, log=self.folder / "logs" / f"{name}.log", surroundings=surroundings, directory=_ROOT)
+        self._register.add(name, process)
+
+    def _start_kubelet(self, node: str) -> None:
+        arguments = ["-m", "lab.kubelet", "--node", node, "--nodes", str(len(self.nodes))]
+        self._start(kubelet(node), arguments, Surroundings(self._network.path(node), new_pids=True))
+
+    def _start_relay(self) -> None:
+        port_file = self.folder / "relay-port"
+        target = self._network.path(CONTROL_PLANE)
+        host, port = self._control_plane.host, str(self._control_plane.port)
+        self._start(RELAY, ["-m", "lab.relay", str(target), host, port, str(port_file)], Surroundings())
+        wait_for("the relay to the API server", port_file.exists)
+        self._relay_port = int(port_file.read_text())
+        self._write_admin_kubeconfig(self._authority)
+
+    def process(self, node: str, name: str) -> Process:
+        """The first process of a container on a node. `name`: of the container, the pod, or what made the pod.
+
+        Raises LabError if there is none, or more than one.
+        """
+        return container_process(self._node_process(node), name)
+
+    def _node_process(self, node: str) -> Process:
+        process = self._register.get(kubelet(node))
+        if process is None:
+            raise LabError(f"{node} is powered off")
+        return process
+
+    def kubelet(self, node: str) -> Process:
+        """The node's kubelet stand-in: paused, it stops its heartbeat, and the pods run on. Raises LabError."""
+        return self._node_process(node)
+
+    def pod(self, name: str, namespace: str = "default") -> Host:
+        """A running pod as a host, to run commands in its network. Raises LabError."""
+        return pod_host(self.get("pod", name, "-n", namespace), self._node_process)
+
+    @staticmethod
+    def pause(process: Process) -> None:
+        """SIGSTOP."""
+        process.send(signal.SIGSTOP)
+
+    @staticmethod
+    def resume(process: Process) -> None:
+        """SIGCONT."""
+        process.send(signal.SIGCONT)
+
+    # -- waiting
+
+    def _is_ready(self) -> bool:
+        return run_in(Surroundings(self._network.path(CONTROL_PLANE)), self._control_plane.is_ready)
+
+    def _wait_for_api_server(self) -> None:
+        run_in(Surroundings(self._network.path(CONTROL_PLANE)), self._control_plane.wait_ready)
+
+    def _takes_pods(self) -> bool:
+        return bool(self.items("serviceaccounts", "--field-selector=metadata.name=default"))
+
+    def ready_nodes(self) -> set[str]:
+        """The nodes the cluster holds for Ready. Raises KubectlError."""
+        return {
+            node["metadata"]["name"]
+            for node in self.items("nodes")
+            for condition in node["status"].get("conditions", ())
+            if condition["type"] == "Ready" and condition["status"] == "True"
+        }
+
+    def wait_ready(self, nodes: Iterable[str] | None = None, timeout: float = 60.0) -> None:
+        """Until these nodes, or all, are Ready. Raises WaitTimeoutError."""
+        wanted = set(self.nodes if nodes is None else nodes)
+        wait_for(f"{', '.join(sorted(wanted))} to be Ready", lambda: wanted <= self.ready_nodes(), timeout)
+
+    def wait_not_ready(self, node: str, timeout: float = 60.0) -> None:
+        """Until the cluster has noticed that the node is gone. Raises WaitTimeoutError."""
+        wait_for(f"{node} to be NotReady", lambda: node not in self.ready_nodes(), timeout)
+
+    # -- faults
+
+    def cut_link(self, host: str) -> None:
+        """Pull the host's cable: it and the bridge lose carrier."""
+        self._network.cut_link(host)
+
+    def heal_link(self, host: str) -> None:
+        """Plug the cable back in."""
+        self._network.heal_link(host)
+
+    def cut(self, one: str, other: str) -> None:
+        """Drop every frame between two hosts, both ways; all other traffic flows."""
+        self._network.cut(one, other)
+
+    def heal(self, one: str, other: str) -> None:
+        """Undo `cut`."""
+        self._network.heal(one, other)
+
+    def power_off(self, node: str) -> None:
+        """At one stroke: link down, every process of the node and its pods killed, its kernel state gone."""
+        process = self._node_process(node)
+        self._network.cut_link(node)
+        powerless(process, self._network.path(node))
+        self._register.remove(kubelet(node))
+        self._network.disconnect(node)
+
+    def power_on(self, node: str) -> None:
+        """Boot the node: link, addresses, kubelet; its pods start again. See `wait_ready`."""
+        if self._register.get(kubelet(node)) is not None:
+            raise LabError(f"{node} is on")
+        self._network.connect(self._addresses[node], self._addresses.values())
+        self._start_kubelet(node)
+
+    def freeze(self, node: str) -> None:
+        """SIGSTOP every process of the node and its pods; the kernel's part of it, routing and rules, works on."""
+        freeze(self._node_process(node), self._network.path(node))
+
+    def thaw(self, node: str) -> None:
+        """Let a frozen node go on."""
+        thaw(self._node_process(node), self._network.path(node))
+
+    def stop_api_server(self) -> None:
+        """Stop kube-apiserver; etcd keeps the state."""
+        self._control_plane.stop(API_SERVER)
+
+    def start_api_server(self) -> None:
+        """Start kube-apiserver; return when it is ready."""
+        self._control_plane.start_api_server()
+        self._wait_for_api_server()

@@ -56,10 +56,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- /* Settings that both processes read. */}}
 {{- define "heraldlb.commonEnv" -}}
-- name: HERALD_LOAD_BALANCER_CLASS
-  value: {{ .Values.loadBalancerClass | quote }}
-- name: HERALD_DEFAULT_CLASS
-  value: {{ .Values.defaultClass | quote }}
 - name: HERALD_LOG_LEVEL
   value: {{ .Values.logging.level | quote }}
 - name: HERALD_LOG_FORMAT

@@ -86,7 +86,16 @@ def test_a_malformed_entry_is_refused_by_field_text_and_remedy(
     assert message.count("Invalid value") == 1, "one mistake, one message"
 
 
-NOT_FOR_SERVICES = ["0.0.0.0/0", "127.0.0.1", "127.0.0.0/8", "169.254.1.1-169.254.1.9", "224.0.0.0/4", "fe80::/64", "::1", "ff02::1"]
+NOT_FOR_SERVICES = [
+    "0.0.0.0/0",
+    "127.0.0.1",
+    "127.0.0.0/8",
+    "169.254.1.1-169.254.1.9",
+    "224.0.0.0/4",
+    "fe80::/64",
+    "::1",
+    "ff02::1",
+]
 
 
 @pytest.mark.parametrize("entry", NOT_FOR_SERVICES)

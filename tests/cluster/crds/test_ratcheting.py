@@ -64,6 +64,6 @@ def test_an_old_object_can_be_edited_elsewhere_but_gets_no_new_mistakes(
         kubectl("patch", stored_before_the_rules, "--type=merge", f"--patch={json.dumps({'spec': spec})}")
 
     patch({"priority": 7})
-    with pytest.raises(KubectlError, match="10.1.0.5/24.* has host bits set"):
+    with pytest.raises(KubectlError, match=r"10\.1\.0\.5/24.* has host bits set"):
         patch({"addresses": [*POOL["spec"]["addresses"], "10.1.0.5/24"]})  # type: ignore[index]
     patch({"addresses": ["10.0.0.0/24"]})

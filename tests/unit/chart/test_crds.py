@@ -62,7 +62,11 @@ def test_a_definition_is_cluster_scoped_in_our_group_and_category(source: Path) 
     crd = load(source)
     spec = crd["spec"]
     assert (spec["group"], spec["scope"]) == (group.GROUP, "Cluster")
-    assert crd["metadata"]["name"] == f"{spec['names']['plural']}.{group.GROUP}" == f"{source.stem.partition('_')[2]}.{group.GROUP}"
+    assert (
+        crd["metadata"]["name"]
+        == f"{spec['names']['plural']}.{group.GROUP}"
+        == f"{source.stem.partition('_')[2]}.{group.GROUP}"
+    )
     assert spec["names"]["categories"] == ["herald"]
     assert len(spec["names"]["shortNames"]) == 1
     assert "conversion" not in spec, "a conversion webhook is what there must never be"

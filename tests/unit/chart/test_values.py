@@ -16,7 +16,15 @@ import heraldlb
 CHART = Path(__file__).parents[3] / "charts" / "heraldlb"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
-FREE_FORM = {"affinity", "resources", "updateStrategy", "nodeSelector", "podAnnotations", "podLabels", "annotations"}
+FREE_FORM = {
+    "affinity",
+    "resources",
+    "updateStrategy",
+    "nodeSelector",
+    "podAnnotations",
+    "podLabels",
+    "annotations",
+}
 
 
 def paths(values: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -1,0 +1,94 @@
+"""The rights of both processes, verb by verb: to widen them is to change this file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.chart.conftest import NAMESPACE, Objects
+
+READ = ("get", "list", "watch")
+
+CONTROLLER = {
+    ("", "services"): READ,
+    ("", "namespaces"): READ,
+    ("", "nodes"): READ,
+    ("", "services/status"): ("patch",),
+    ("heraldlb.io", "addresspools"): READ,
+    ("heraldlb.io", "l2announcements"): READ,
+    ("heraldlb.io", "addresspools/status"): ("update", "patch"),
+    ("heraldlb.io", "l2announcements/status"): ("update", "patch"),
+    ("heraldlb.io", "serviceaddresses"): (*READ, "create", "update", "patch", "delete"),
+    ("events.k8s.io", "events"): ("create", "patch"),
+}
+AGENT = {
+    ("", "services"): READ,
+    ("", "nodes"): READ,
+    ("discovery.k8s.io", "endpointslices"): READ,
+    ("heraldlb.io", "addresspools"): READ,
+    ("heraldlb.io", "l2announcements"): READ,
+    ("heraldlb.io", "serviceaddresses"): READ,
+    ("heraldlb.io", "serviceaddresses/status"): ("patch",),
+    ("events.k8s.io", "events"): ("create", "patch"),
+}
+LEASE = [
+    {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": ["heraldlb-controller"],
+        "verbs": ["get", "update", "patch"],
+    },
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+]
+
+
+def rights(role: dict[str, Any]) -> dict[tuple[str, str], tuple[str, ...]]:
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for rule in role["rules"]:
+        assert set(rule) == {"apiGroups", "resources", "verbs"}
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                assert (group, resource) not in found, "a right is given in one place"
+                found[group, resource] = tuple(rule["verbs"])
+    return found
+
+
+def test_the_controller_may_do_this_and_no_more(defaults: Objects) -> None:
+    assert rights(defaults["ClusterRole", "heraldlb-controller"]) == CONTROLLER
+
+
+def test_the_agent_may_do_this_and_no_more(defaults: Objects) -> None:
+    assert rights(defaults["ClusterRole", "heraldlb-agent"]) == AGENT
+
+
+def test_the_controller_has_its_own_lease_and_no_other(defaults: Objects) -> None:
+    role = defaults["Role", "heraldlb-controller"]
+    assert role["metadata"]["namespace"] == NAMESPACE
+    assert role["rules"] == LEASE
+
+
+def test_roles_are_bound_to_the_chart_s_own_accounts_only(defaults: Objects) -> None:
+    bindings = {key: manifest for key, manifest in defaults.items() if key[0].endswith("Binding")}
+    assert set(bindings) == {
+        ("ClusterRoleBinding", "heraldlb-controller"),
+        ("ClusterRoleBinding", "heraldlb-agent"),
+        ("RoleBinding", "heraldlb-controller"),
+    }
+    for (kind, name), binding in bindings.items():
+        assert binding["roleRef"]["kind"] == kind.removesuffix("Binding")
+        assert binding["roleRef"]["name"] == name, "never a role of the cluster's, cluster-admin least of all"
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}]
+        assert ("ServiceAccount", name) in defaults
+
+
+def test_there_are_no_other_roles(defaults: Objects) -> None:
+    assert {key for key in defaults if key[0].endswith("Role")} == {
+        ("ClusterRole", "heraldlb-controller"),
+        ("ClusterRole", "heraldlb-agent"),
+        ("Role", "heraldlb-controller"),
+    }
+
+
+def test_the_lease_in_the_role_is_the_lease_that_is_used(defaults: Objects) -> None:
+    (container,) = defaults["Deployment", "heraldlb-controller"]["spec"]["template"]["spec"]["containers"]
+    (used,) = [entry["value"] for entry in container["env"] if entry["name"] == "HERALD_LEASE_NAME"]
+    assert [used] == LEASE[0]["resourceNames"]

@@ -1,0 +1,103 @@
+"""`helm install` against a real API server: what one command makes, and what an upgrade keeps.
+
+No pod runs: this is about the objects.
+"""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import binaries
+from tests.cluster.kubectl import Kubectl
+
+CHART = Path(__file__).parents[3] / "charts" / "heraldlb"
+NAMESPACE = f"chart-{secrets.token_hex(4)}"
+RELEASE = "tried"
+
+Helm = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def kubectl(api_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    return Kubectl(Path(api_server.kubeconfig), tmp_path_factory.mktemp("kubectl"))
+
+
+@pytest.fixture(scope="module")
+def helm(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helm]:
+    home = tmp_path_factory.mktemp("helm")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [binaries.find("helm"), f"--kubeconfig={kubectl.kubeconfig}", f"--namespace={NAMESPACE}", *arguments],
+            env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    yield run
+    run("uninstall", RELEASE, "--ignore-not-found")
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def installed(helm: Helm) -> str:
+    """What Helm told the user who installed Herald with a pool, in one command, kinds and all."""
+    settings = ["--set=pool.addresses={192.168.1.240-192.168.1.250, fd00:1::/120}", "--set=pool.name=tried"]
+    return helm("install", RELEASE, str(CHART), "--create-namespace", *settings)
+
+
+def test_one_command_installs_the_kinds_and_the_pool(installed: str, kubectl: Kubectl) -> None:
+    entries = kubectl("get", "addresspool", "tried", "--output=jsonpath={.spec.addresses}")
+    assert entries == '["192.168.1.240-192.168.1.250","fd00:1::/120"]'
+    assert kubectl("get", "deployment,daemonset", f"--namespace={NAMESPACE}", "--output=name").split() == [
+        "deployment.apps/tried-heraldlb-controller",
+        "daemonset.apps/tried-heraldlb-agent",
+    ]
+
+
+def test_the_notes_say_what_to_do_next(installed: str) -> None:
+    assert "kubectl expose deployment web --type=LoadBalancer --port=80" in installed
+    assert 'The pool "tried" gives 192.168.1.240-192.168.1.250' in installed
+    assert f"kubectl label namespace {NAMESPACE} pod-security.kubernetes.io/enforce=privileged" in installed
+
+
+def test_an_upgrade_keeps_the_membership_key(installed: str, helm: Helm, kubectl: Kubectl) -> None:
+    def key() -> str:
+        path = "--output=jsonpath={.data.key}"
+        return kubectl("get", "secret", "tried-heraldlb-membership", f"--namespace={NAMESPACE}", path)
+
+    before = key()
+    assert len(before) >= 64
+    helm("upgrade", RELEASE, str(CHART), "--reset-then-reuse-values", "--set=logging.level=debug")
+    assert key() == before
+
+
+def test_the_accounts_have_the_rights_that_their_work_takes(installed: str, kubectl: Kubectl) -> None:
+    def may(account: str, verb: str, resource: str, *options: str) -> bool:
+        subject = f"--as=system:serviceaccount:{NAMESPACE}:tried-heraldlb-{account}"
+        try:
+            return kubectl("auth", "can-i", verb, resource, subject, *options) == "yes\n"
+        except AssertionError:
+            return False
+
+    own = f"--namespace={NAMESPACE}"
+    assert may("controller", "patch", "services", "--subresource=status", "--all-namespaces")
+    assert may("controller", "delete", "serviceaddresses.heraldlb.io")
+    assert may("controller", "update", "leases.coordination.k8s.io/tried-heraldlb-controller", own)
+    assert not may("controller", "update", "leases.coordination.k8s.io/another", own)
+    assert not may("controller", "patch", "services", "--all-namespaces")
+    assert not may("controller", "get", "secrets", own)
+    assert may("agent", "watch", "endpointslices.discovery.k8s.io", "--all-namespaces")
+    assert may("agent", "patch", "serviceaddresses.heraldlb.io", "--subresource=status")
+    assert not may("agent", "patch", "serviceaddresses.heraldlb.io")
+    assert not may("agent", "get", "secrets", own)

@@ -23,7 +23,6 @@ from heraldlb.api.ranges import Family
 from heraldlb.api.services import Protocol
 from heraldlb.forwarding.nft import Nft
 from heraldlb.forwarding.node import NodeView
-
 from lab.namespaces import Surroundings, named, run_in
 
 NODES = ("node-1", "node-2")
@@ -131,7 +130,11 @@ class Net:
         except BaseException:
             sock.close()
             raise
-        return Connection(await _read(reader), reader, writer)
+        try:
+            return Connection(await _read(reader), reader, writer)
+        except BaseException:
+            writer.close()
+            raise
 
     async def ask(self, host: str, address: str, port: int, protocol: Protocol = "TCP") -> Answer:
         """One exchange over a new connection (for UDP: from a new port). Raises as `connect`."""

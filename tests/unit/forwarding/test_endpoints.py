@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from heraldlb.api.endpoints import Endpoint, EndpointPort
 from heraldlb.api.services import ServicePort
 from heraldlb.forwarding.endpoints import choose
-
 from tests.unit.forwarding.builders import backends, draining, endpoint, slice_of
 
 HTTP = ServicePort("http", "TCP", 80)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
 from heraldlb.api.services import ServicePort
@@ -12,7 +13,6 @@ from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.nft import Nft, NftError, NftFailure, classify
 from heraldlb.forwarding.plan import plan_service
-
 from tests.unit.forwarding.builders import FRAME, NODE, endpoint, service, slice_of
 from tests.unit.forwarding.kernel import Kernel
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
+
 from heraldlb.api.nodes import Node
 from heraldlb.forwarding.node import ForwardingSettings, frame_of, view_node
-
 from tests.unit.forwarding.builders import addresses
 
 NODE = Node(

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+
 from heraldlb.api.endpoints import Endpoint
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.services import Service, ServicePort
@@ -20,7 +21,6 @@ from heraldlb.forwarding.model import (
     VirtualServer,
 )
 from heraldlb.forwarding.plan import make_plan, plan_service
-
 from tests.unit.forwarding.builders import FRAME, NODE, WEB, backends, endpoint, frontend, service, slice_of
 
 HERE, ELSEWHERE = endpoint("10.244.1.5", "n1"), endpoint("10.244.2.5", "n2")

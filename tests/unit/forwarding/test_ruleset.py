@@ -6,6 +6,9 @@ import asyncio
 from ipaddress import ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from heraldlb.api.endpoints import EndpointPort, EndpointSlice
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.services import Service, ServicePort
@@ -13,9 +16,6 @@ from heraldlb.forwarding import ruleset
 from heraldlb.forwarding.elements import LOCAL_SLOTS
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.plan import make_plan, plan_service
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.unit.forwarding.builders import FRAME, NODE, WEB, draining, endpoint, service, slice_of
 from tests.unit.forwarding.kernel import Kernel
 

@@ -223,7 +223,8 @@ def _refused(request: Request, held: dict[Family, Grant], refusals: list[Refusal
     if request.require_all and len(request.families) > len(refusals) and reason is not Reason.INVALID_REQUEST:
         reason = Reason.FAMILY_UNAVAILABLE
         message = f"RequireDualStack needs an address of both families; {message}"
-    return Outcome(_in_order(request, held), reason, message, False, reason is not Reason.INVALID_REQUEST)
+    # What is wrong with the request itself no pool can mend.
+    return Outcome(_in_order(request, held), reason, message, False, waiting=not request.problem)
 
 
 def _in_order(request: Request, grants: dict[Family, Grant]) -> tuple[Grant, ...]:

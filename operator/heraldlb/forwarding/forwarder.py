@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from heraldlb.api.objects import NamespacedName
@@ -86,7 +87,7 @@ class Forwarder:
 
     async def _replace(self, plan: Plan) -> Applied:
         try:
-            return await self._run(ruleset.full(plan), plan, full=True)
+            return await self._load(plan)
         except NftError as error:
             if error.failure is not NftFailure.REFUSED:
                 raise
@@ -95,7 +96,10 @@ class Forwarder:
                 raise
         self._refused.update({id_: (plan.services[id_], message) for id_, message in poisoned.items()})
         rest = plan.replace(removed=poisoned)
-        return await self._run(ruleset.full(rest), rest, full=True)
+        return await self._load(rest)
+
+    async def _load(self, plan: Plan) -> Applied:
+        return await self._run(await _render(plan), plan, full=True)
 
     async def _run(self, transaction: Transaction, plan: Plan, *, full: bool) -> Applied:
         await self._runner.apply(transaction.text)
@@ -104,7 +108,7 @@ class Forwarder:
 
     async def _refusal(self, plan: Plan) -> str | None:
         try:
-            await self._runner.check(ruleset.full(plan).text)
+            await self._runner.check((await _render(plan)).text)
         except NftError as error:
             if error.failure is not NftFailure.REFUSED:
                 raise
@@ -112,4 +116,12 @@ class Forwarder:
         return None
 
     def _quarantined(self) -> tuple[Quarantined, ...]:
-        return tuple(Quarantined(id_, message) for id_, (_, message) in sorted(self._refused.items()))
+        return tuple(
+            Quarantined(id_, f"Not forwarded until the Service changes, since nft refuses its rules: {message}")
+            for id_, (_, message) in sorted(self._refused.items(), key=lambda entry: entry[0])
+        )
+
+
+async def _render(plan: Plan) -> Transaction:
+    """The full load, in a thread: for 10,000 Services it takes 0.2 s, which ARP in the same process must not wait."""
+    return await asyncio.to_thread(ruleset.full, plan)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
-MESSAGE_LINES: Final = 6
-"""Of nft's complaint; one poisoned map can otherwise fill megabytes."""
+MESSAGE_LENGTH: Final = 200
+"""Characters of nft's complaint that are kept: it repeats itself for every statement it refuses."""
 
 
 class NftFailure(StrEnum):
@@ -88,7 +89,16 @@ class Nft:
 
 def classify(complaint: str) -> NftError:
     """The error for what nft wrote on standard error."""
-    message = "\n".join(complaint.strip().splitlines()[:MESSAGE_LINES])
+    message = _first_error(complaint)
     if "Operation not permitted" in complaint:
         return NftError(NftFailure.NOT_PERMITTED, "nft may not change the ruleset: it needs CAP_NET_ADMIN")
     return NftError(NftFailure.REFUSED, message or "nft failed without a message")
+
+
+def _first_error(complaint: str) -> str:
+    """nft writes the place and the error, then the line it is about, then marks below that line."""
+    errors = re.findall(r"^(?:\S+: )?Error: (.+)\n(?:(.*)\n)?", f"{complaint}\n", re.MULTILINE)
+    if not errors:
+        return complaint.strip()[:MESSAGE_LENGTH]
+    error, line = errors[0]
+    return f"{error} ({line.strip(' ,')})"[:MESSAGE_LENGTH] if line else error[:MESSAGE_LENGTH]

@@ -142,6 +142,8 @@ async def test_a_missing_nft_is_told_from_a_refusal() -> None:
 def test_complaints_are_classified_and_kept_short() -> None:
     denied = classify("netlink: Error: cache initialization failed: Operation not permitted\n")
     assert denied.failure is NftFailure.NOT_PERMITTED
-    refused = classify("Error: Service out of range\n" * 100)
+    refused = classify("/dev/stdin:5:2-6: Error: Service out of range\n10.0.0.1 . 70000 : drop,\n   ^^^^^\n" * 100)
     assert refused.failure is NftFailure.REFUSED
-    assert str(refused).count("\n") < 10
+    assert str(refused) == "Service out of range (10.0.0.1 . 70000 : drop)"
+    assert str(classify("")) == "nft failed without a message"
+    assert str(classify("nft: not what was expected\n")) == "nft: not what was expected"

@@ -23,9 +23,13 @@ class Kernel:
     applied: list[str] = field(default_factory=list)
     checks: int = 0
 
-    async def apply(self, text: str) -> None:
+    def load(self, text: str) -> None:
+        """Apply a transaction, or raise NftError and change nothing."""
         self.tables = self._after(text)
         self.applied.append(text)
+
+    async def apply(self, text: str) -> None:
+        self.load(text)
 
     async def check(self, text: str) -> None:
         self.checks += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from ipaddress import ip_network
 
 import pytest
@@ -24,7 +23,7 @@ State = tuple[Service, EndpointSlice]
 
 def loaded(plan: Plan) -> Kernel:
     kernel = Kernel()
-    asyncio.run(kernel.apply(ruleset.full(plan).text))
+    kernel.load(ruleset.full(plan).text)
     return kernel
 
 
@@ -53,9 +52,9 @@ def test_a_full_load_holds_every_frontend_slot_and_hairpin() -> None:
 
 def test_a_full_load_replaces_whatever_was_there() -> None:
     kernel = loaded(plan_of((service(), slice_of(endpoint("10.244.2.5")))))
-    asyncio.run(kernel.apply(ruleset.full(Plan(FRAME)).text))
+    kernel.load(ruleset.full(Plan(FRAME)).text)
     assert kernel.elements() == {}
-    asyncio.run(kernel.apply(ruleset.removal()))
+    kernel.load(ruleset.removal())
     assert kernel.tables == {}
 
 
@@ -144,7 +143,7 @@ def test_any_sequence_of_changes_ends_where_a_full_load_does(batches: list[list[
         changed = [plan_service(subject, [found], NODE) for subject, found in current.values()]
         new = plan.replace([entry for entry in changed if entry is not None], before - set(current))
         if change := ruleset.diff(plan, new, chains):
-            asyncio.run(kernel.apply(change.text))
+            kernel.load(change.text)
             chains = change.chains
         plan = new
         fresh = plan_of(*current.values())

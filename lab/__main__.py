@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 from lab import binaries, store
 from lab.errors import LabError
 from lab.lab import Lab
-from lab.namespaces import Surroundings, run_in
 from lab.progress import to_stderr
 from lab.teardown import teardown
 
@@ -51,18 +49,20 @@ def _up(arguments: argparse.Namespace) -> int:
         print(_how_to_use(lab), flush=True)
         if arguments.keep:
             lab.keep()
-            # Leaves the context without taking the lab down.
-            os._exit(0)
-        print("Ctrl-C takes it down.", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        else:
+            print("Ctrl-C takes it down.", flush=True)
+            signal.pause()
     return 0
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    names = arguments.names or store.names()
+    there = store.names()
+    names: list[str] = there if arguments.all else arguments.names or store.kept()
+    if len(names) > 1 and not arguments.all and not arguments.names:
+        raise LabError(f"say which lab you mean, or --all: {', '.join(names)}")
     for name in names:
-        if name not in store.names():
-            raise LabError(f"there is no lab named {name!r}; there are: {', '.join(store.names()) or 'none'}")
+        if name not in there:
+            raise LabError(f"there is no lab named {name!r}; there are: {', '.join(there) or 'none'}")
         teardown(store.base_folder() / name)
         print(f"Lab {name} is gone.")
     return 0
@@ -93,14 +93,9 @@ def _exec(arguments: argparse.Namespace) -> int:
     if not command:
         raise LabError("say what to run: python -m lab exec client -- curl http://ADDRESS/")
     host = _host(Lab.attach(arguments.name), arguments.host)
-    variables = os.environ | dict(host.environment)
-
-    def run() -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(os.posix_spawnp(command[0], command, variables), 0)[1])
-
     # The command has the terminal; what Ctrl-C means is for it to say.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return run_in(Surroundings(network=host.network, own_system_view=True), run)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    return host.run(command)
 
 
 def _logs(arguments: argparse.Namespace) -> int:
@@ -136,8 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, default=3)
     up.add_argument("--name", help="default: four random digits")
     up.add_argument("--keep", action="store_true", help="leave it running")
-    down = action("down", _down, "take labs down; without a name, all of yours")
+    down = action("down", _down, "take labs down; without a name, the kept one")
     down.add_argument("names", nargs="*", metavar="NAME")
+    down.add_argument("--all", action="store_true", help="every lab of this user, also those in use")
     action("list", _list, "list labs")
     action("fetch", _fetch, "have all programs at hand; takes minutes the first time")
     execute = action("exec", _exec, "run a command on a host, or in the network of a pod (NAMESPACE/POD)")
@@ -149,7 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     attached = [execute, logs]
     for name, (hosts, description) in _FAULTS.items():
         fault = action(name, _fault, description)
-        fault.add_argument("hosts", nargs=hosts, metavar="HOST")
+        fault.set_defaults(hosts=[])
+        if hosts:
+            fault.add_argument("hosts", nargs=hosts, metavar="HOST")
         attached.append(fault)
     for each in attached:
         each.add_argument("--name", help="the lab; default: the only one there is")

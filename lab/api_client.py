@@ -1,4 +1,4 @@
-"""A thin asynchronous client of the API server for the lab's own processes: raw JSON objects and a followed list."""
+"""A thin asynchronous client of the API server for the lab's own processes: raw JSON, and a followed list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A control plane without nodes, on 127.0.0.1: for tests of what happens between Herald and the API server. Needs no root."""
+"""A control plane without nodes, on 127.0.0.1, for tests of what passes between Herald and the API server.
+
+Needs no root.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,10 @@ class ApiServer(Cluster):
     def __init__(
         self, name: str | None = None, *, controller_manager: bool = True, progress: Progress = silent
     ) -> None:
-        """`controller_manager`: without it there are no EndpointSlices, no namespace deletion, no default ServiceAccounts."""
+        """`controller_manager`: without it no EndpointSlices, no default ServiceAccounts, no end of namespaces."""
         super().__init__(store.base_folder() / (name or store.new_name()), progress)
         self._with_manager = controller_manager
-        self._control_plane = ControlPlane(
-            self.folder, Register(self.folder / "run"), network=None, host=_LOOPBACK, port=_free_port()
-        )
+        self._control_plane = ControlPlane(Register(self.folder), network=None, host=_LOOPBACK, port=_free_port())
         self._supervision: Supervision | None = None
 
     @property

@@ -1,10 +1,12 @@
 """Where the lab's programs come from.
 
-In order: `KUBEBUILDER_ASSETS`; PATH, if it runs and is recent enough; our cache; the official release; a build through Go
-modules. The last is pinned to the byte of its sources by `lab/tools/*/go.sum`. An official release is held against the
-checksum published beside it, over TLS: that guards against a broken download, not against a broken publisher.
+In order: `KUBEBUILDER_ASSETS`; PATH, if it runs and is recent enough; our cache; the official release; a build
+through Go modules. The last is pinned to the byte of its sources by `lab/tools/*/go.sum`. An official release is
+held against the checksum published beside it, over TLS: that guards against a broken download, not against a
+broken publisher.
 
-The cache is `$HERALD_CACHE`, else `$XDG_CACHE_HOME/heraldlb`, else `~/.cache/heraldlb`; its `bin` holds NAME-VERSION files.
+The cache is `$HERALD_CACHE`, else `$XDG_CACHE_HOME/heraldlb`, else `~/.cache/heraldlb`; its `bin` holds files named
+NAME-VERSION.
 """
 
 from __future__ import annotations
@@ -135,7 +137,7 @@ def _etcd() -> Path:
 def find(name: str, progress: Progress = to_stderr) -> Path:
     """The program of this name: etcd, kube-apiserver, kube-controller-manager, kubectl or helm.
 
-    May take minutes the first time on a machine, and reports progress then. Raises BinaryError or go_build.BuildError.
+    May take minutes the first time on a machine, and reports progress then. Raises LabError.
     """
     if name == "etcd":
         return _etcd()

@@ -88,7 +88,7 @@ class Cluster(ABC):
         self.kubectl("wait", f"--for={condition}", limit, resource, *arguments, timeout=timeout + 10)
 
     def wait_for_rollout(self, resource: str, namespace: str = "default", timeout: float = 90.0) -> None:
-        """Until the Deployment or DaemonSet (`deployment/web`) is fully up. Raises LabError that says which pods are not."""
+        """Until the Deployment or DaemonSet (`deployment/web`) is up. Raises LabError that names what is not."""
         try:
             limit = f"--timeout={timeout:.0f}s"
             self.kubectl("rollout", "status", resource, "-n", namespace, limit, timeout=timeout + 10)
@@ -122,7 +122,7 @@ class Cluster(ABC):
     def render(self, chart: Path, values: Mapping[str, Any], release: str, namespace: str) -> list[Body]:
         """What `helm template` makes of a chart. Raises LabError."""
         argv = [str(binaries.find("helm")), "template", release, str(chart), "--namespace", namespace]
-        argv += ["--include-crds", "--no-hooks", "--values", "-"]
+        argv += ["--include-crds", "--no-hooks", "--values", "-", "--kube-version", binaries.KUBERNETES_VERSION]
         done = subprocess.run(argv, input=json.dumps(values), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise LabError(f"helm template {chart}: {done.stderr.strip()}")
@@ -138,7 +138,7 @@ class Cluster(ABC):
         wait: bool = True,
         timeout: float = 90.0,
     ) -> None:
-        """Apply what the chart renders: CRDs first, until they are established; then all else, until it is rolled out.
+        """Apply what the chart renders: CRDs until they are established, then the rest until it is rolled out.
 
         Repeatable with other values, as an upgrade; objects that are no longer rendered are then deleted.
         Raises LabError.

@@ -1,8 +1,8 @@
 """etcd, kube-apiserver and kube-controller-manager of one lab: how each is started, and when it is ready.
 
-Durability is given up for speed: data in memory where the machine has a tmpfs, no fsync. Two more settings differ from a
-default cluster, so that tests of failures need not wait minutes: a node is NotReady NODE_GRACE seconds after its last
-heartbeat (default: 50), and its pods are evicted EVICTION_SECONDS after that (default: 300).
+Durability is given up for speed: data in memory where the machine has a tmpfs, no fsync. Two more settings differ
+from a default cluster, so that tests of failures need not wait minutes: a node is NotReady NODE_GRACE seconds after
+its last heartbeat (default: 50), and its pods are evicted EVICTION_SECONDS after that (default: 300).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from lab import binaries, pki
 from lab.addressing import SERVICES_IPV4, SERVICES_IPV6
 from lab.errors import LabError
 from lab.namespaces import Surroundings
-from lab.processes import Process, Register, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from lab.processes import Register
 
 NODE_GRACE = 8
 """Seconds without a heartbeat after which a node is NotReady."""
@@ -30,7 +31,8 @@ EVICTION_SECONDS = 30
 
 ETCD, API_SERVER, CONTROLLER_MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
 
-# etcd takes only HOST:PORT, and makes it the name of a socket in its working directory; the API server finds it the same way.
+# etcd takes HOST:PORT only, and makes that the name of a socket in its working directory; the API server finds it
+# the same way.
 _ETCD_SOCKET = "unix://etcd:0"
 _ETCD_PEER_SOCKET = "unix://etcd-peer:0"
 
@@ -51,7 +53,6 @@ def _tail(log: Path, lines: int = 15) -> str:
 class ControlPlane:
     """The three processes of one lab, their files, and where they listen."""
 
-    folder: Path
     register: Register
     network: Path | None
     """The network namespace they run in; None: the caller's."""
@@ -59,6 +60,10 @@ class ControlPlane:
     """The address the API server listens on, and is advertised with."""
     port: int
     dual_stack: bool = True
+
+    @property
+    def folder(self) -> Path:
+        return self.register.lab
 
     @property
     def url(self) -> str:
@@ -72,13 +77,9 @@ class ControlPlane:
     def _pki(self) -> Path:
         return self.folder / "pki"
 
-    def _log(self, name: str) -> Path:
-        return self.folder / "logs" / f"{name}.log"
-
     def write_credentials(self, authority: pki.Authority, addresses: Iterable[str]) -> None:
         """Make the files the processes need. `addresses`: where clients reach the API server, besides `host`."""
         self._pki.mkdir(parents=True)
-        (self.folder / "logs").mkdir(exist_ok=True)
         self.authority_file.write_bytes(authority.certificate)
         names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
         names.append("kubernetes.default.svc.cluster.local")
@@ -96,12 +97,9 @@ class ControlPlane:
         probe = authority.client("lab:probe", ["system:masters"])
         pki.write_private(self._pki / "probe.pem", probe.certificate + probe.key)
 
-    def _start(self, name: str, arguments: list[str]) -> Process:
+    def _start(self, name: str, arguments: list[str]) -> None:
         argv = [str(binaries.find(name)), *arguments]
-        surroundings = Surroundings(network=self.network)
-        process = spawn(argv, log=self._log(name), surroundings=surroundings, directory=self.folder)
-        self.register.add(name, process)
-        return process
+        self.register.start(name, argv, Surroundings(network=self.network), self.folder)
 
     def start_etcd(self) -> None:
         self._start(
@@ -190,7 +188,9 @@ class ControlPlane:
         for name in (ETCD, API_SERVER, CONTROLLER_MANAGER):
             process = self.register.get(name)
             if process is not None and not process.is_alive():
-                raise ControlPlaneError(f"{name} ended; the end of {self._log(name)}:\n{_tail(self._log(name))}")
+                raise ControlPlaneError(
+                    f"{name} ended; the end of {self.register.log(name)}:\n{_tail(self.register.log(name))}"
+                )
 
     def wait_ready(self) -> None:
         """Return when the API server is ready. Raises ControlPlaneError if it ends or takes over a minute."""
@@ -198,7 +198,7 @@ class ControlPlane:
         while not self.is_ready():
             self.check_running()
             if time.monotonic() > deadline:
-                log = self._log(API_SERVER)
+                log = self.register.log(API_SERVER)
                 raise ControlPlaneError(f"the API server is not ready after {_READY_TIMEOUT:.0f} s:\n{_tail(log)}")
             time.sleep(_POLL_INTERVAL)
 

@@ -23,7 +23,7 @@ def _all(kubelet: Process, network: Path) -> set[Process]:
 
 
 def powerless(kubelet: Process, network: Path) -> None:
-    """Kill everything. The kubelet is the first process of a PID namespace, so the kernel takes its descendants along."""
+    """Kill everything. The kubelet is the first of its PID namespace: the kernel takes its descendants along."""
     kubelet.kill()
     for process in _all(kubelet, network):
         process.kill()

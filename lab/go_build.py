@@ -1,4 +1,4 @@
-"""Builds Kubernetes programs and Helm from source through Go modules, with a Go of our own if the machine has none."""
+"""Builds Kubernetes programs and Helm from source through Go modules, with a Go of our own if there is none."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from ipaddress import IPv4Address, IPv6Address
     from pathlib import Path
+    from socket import socket as Socket  # noqa: N812 - `Host.socket` hides the module in annotations
 
 T = TypeVar("T")
 
@@ -68,6 +69,15 @@ class Host:
             )
         return done
 
+    def run(self, argv: Sequence[str]) -> int:
+        """Run a command here with the input and output of this process; return its exit status, 128 + a signal."""
+        variables = self._options(None)
+        done = self._run_in(
+            Surroundings(network=self.network, own_system_view=True),
+            lambda: subprocess.run(argv, env=variables, check=False),
+        )
+        return done.returncode if done.returncode >= 0 else 128 - done.returncode
+
     def popen(
         self, argv: Sequence[str], *, environment: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.Popen[Any]:
@@ -82,11 +92,11 @@ class Host:
         """Call a function of this process with the machine's network; sockets it makes stay there for good."""
         return self._run_in(Surroundings(network=self.network), function)
 
-    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+    def socket(self, family: int, kind: int, protocol: int = 0) -> Socket:
         """A socket on this machine, for this process; also AF_PACKET."""
         return self.call(lambda: socket.socket(family, kind, protocol))
 
-    def connect(self, address: str, port: int, timeout: float = 5.0) -> socket.socket:
+    def connect(self, address: str, port: int, timeout: float = 5.0) -> Socket:
         """A TCP connection from this machine. Raises OSError."""
         return self.call(lambda: socket.create_connection((address, port), timeout=timeout))
 

@@ -1,4 +1,4 @@
-"""A cluster in a box: real etcd, kube-apiserver and kube-controller-manager, nodes as network namespaces, a LAN, a client."""
+"""A cluster in a box: a real control plane, nodes as network namespaces, a LAN, and a client on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.finding import container_process, pod_host
 from lab.host import Host
 from lab.namespaces import Surroundings, run_in
 from lab.network import Network
-from lab.processes import Process, Register, spawn
+from lab.processes import Process, Register
 from lab.progress import silent, step
 from lab.supervisor import Supervision
 from lab.teardown import teardown
@@ -49,13 +49,14 @@ class Lab(Cluster):
         super().__init__(store.base_folder() / (name or store.new_name()), progress)
         self._network = Network(self.name)
         self._addresses = plan(nodes)
-        self._register = Register(self.folder / "run")
+        self._register = Register(self.folder)
         control_plane = self._addresses[CONTROL_PLANE]
         self._control_plane = ControlPlane(
-            self.folder, self._register, self._network.path(CONTROL_PLANE), str(control_plane.ipv4), API_PORT
+            self._register, self._network.path(CONTROL_PLANE), str(control_plane.ipv4), API_PORT
         )
         self._relay_port: int | None = None
         self._supervision: Supervision | None = None
+        self._is_kept = False
         self.hosts = {name: self._host(addresses) for name, addresses in self._addresses.items()}
 
     @classmethod
@@ -103,7 +104,8 @@ class Lab(Cluster):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.down()
+        if not self._is_kept:
+            self.down()
 
     def up(self) -> None:
         """Return when all nodes are Ready and pods can be made. Raises LabError."""
@@ -118,7 +120,7 @@ class Lab(Cluster):
             self._start_relay()
             for node in self.nodes:
                 self._start_kubelet(node)
-            self._start(SCHEDULER, ["-m", "lab.scheduler"], Surroundings(self._network.path(CONTROL_PLANE)))
+            self._start_scheduler()
             self._wait_for_api_server()
             self._control_plane.start_controller_manager()
         with step("Waiting for the nodes", self._progress):
@@ -129,6 +131,7 @@ class Lab(Cluster):
     def keep(self) -> None:
         """From now on the lab outlives this process; `down` removes it."""
         self._save(kept=True)
+        self._is_kept = True
         if self._supervision:
             self._supervision.keep()
             self._supervision = None
@@ -168,22 +171,26 @@ class Lab(Cluster):
 
     # -- processes
 
-    def _start(self, name: str, arguments: list[str], surroundings: Surroundings) -> None:
-        argv = [sys.executable, *arguments]
-        if arguments[0] == "-m" and "--folder" not in arguments and name != RELAY:
-            argv += ["--folder", str(self.folder), "--api-server", self._control_plane.url]
-        process = spawn(argv, log=self.folder / "logs" / f"{name}.log", surroundings=surroundings, directory=_ROOT)
-        self._register.add(name, process)
+    def _start(self, name: str, module: str, arguments: list[str], surroundings: Surroundings) -> None:
+        self._register.start(name, [sys.executable, "-m", module, *arguments], surroundings, _ROOT)
+
+    @property
+    def _api_arguments(self) -> list[str]:
+        return ["--folder", str(self.folder), "--api-server", self._control_plane.url]
 
     def _start_kubelet(self, node: str) -> None:
-        arguments = ["-m", "lab.kubelet", "--node", node, "--nodes", str(len(self.nodes))]
-        self._start(kubelet(node), arguments, Surroundings(self._network.path(node), new_pids=True))
+        arguments = ["--node", node, "--nodes", str(len(self.nodes)), *self._api_arguments]
+        self._start(kubelet(node), "lab.kubelet", arguments, Surroundings(self._network.path(node), new_pids=True))
+
+    def _start_scheduler(self) -> None:
+        surroundings = Surroundings(self._network.path(CONTROL_PLANE))
+        self._start(SCHEDULER, "lab.scheduler", self._api_arguments, surroundings)
 
     def _start_relay(self) -> None:
         port_file = self.folder / "relay-port"
         target = self._network.path(CONTROL_PLANE)
         host, port = self._control_plane.host, str(self._control_plane.port)
-        self._start(RELAY, ["-m", "lab.relay", str(target), host, port, str(port_file)], Surroundings())
+        self._start(RELAY, "lab.relay", [str(target), host, port, str(port_file)], Surroundings())
         wait_for("the relay to the API server", port_file.exists)
         self._relay_port = int(port_file.read_text())
         self._write_admin_kubeconfig(self._authority)

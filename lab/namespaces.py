@@ -1,8 +1,8 @@
 """Linux namespaces from Python: entering a network namespace, and making mount and PID namespaces.
 
 A namespace belongs to a thread, and a child process inherits those of the thread that starts it. So everything here
-runs a function in a thread of its own that has entered what it needs and then ends; the caller's namespaces never change.
-Needs root. See namespaces(7), setns(2), unshare(2), mount(2).
+runs a function in a thread of its own that has entered what it needs and then ends; the caller's namespaces never
+change. Needs root. See namespaces(7), setns(2), unshare(2), mount(2).
 """
 
 from __future__ import annotations

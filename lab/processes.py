@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _PROC = Path("/proc")
+_MARK = "HERALD_LAB"
 _START_TIME_FIELD = 19
 """Field 22 of proc_pid_stat(5), counted from after the command's closing parenthesis."""
 
@@ -113,11 +114,8 @@ def spawn(
     log: Path,
     surroundings: Surroundings | None = None,
     environment: Mapping[str, str] | None = None,
-    directory: Path | None = None,
 ) -> Process:
     """Start a process in a session of its own, its output appended to `log`. Raises OSError if it cannot start."""
-    if directory is not None:
-        argv = ["env", f"--chdir={directory}", *argv]
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
@@ -201,9 +199,36 @@ def environment_of(process: Process) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """The processes of one lab on disk, one file each, so that another process can find and end them."""
+    """The processes of one lab on disk, one file each, so that another process can find and end them.
 
-    folder: Path
+    What it starts carries the lab's folder in its environment, and so is found also if the starter died before
+    writing it down.
+    """
+
+    lab: Path
+    """The lab's folder."""
+
+    @property
+    def folder(self) -> Path:
+        return self.lab / "run"
+
+    def log(self, name: str) -> Path:
+        return self.lab / "logs" / f"{name}.log"
+
+    def start(self, name: str, argv: Sequence[str], surroundings: Surroundings, directory: Path) -> Process:
+        """Start a process of the lab, in a working directory. Raises OSError."""
+        self.log(name).parent.mkdir(exist_ok=True)
+        environment = os.environ | {_MARK: str(self.lab)}
+        # env(1) replaces itself by the program, so this is the program's PID.
+        argv = ["env", f"--chdir={directory}", *argv]
+        process = spawn(argv, log=self.log(name), surroundings=surroundings, environment=environment)
+        self.add(name, process)
+        return process
+
+    def marked(self) -> list[Process]:
+        """Every process of this lab that still has the environment it was started with."""
+        found = (process for pid in all_pids() if (process := Process.of(pid)))
+        return [process for process in found if environment_of(process).get(_MARK) == str(self.lab)]
 
     def add(self, name: str, process: Process) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def silent(line: str) -> None:
 
 @contextmanager
 def step(what: str, progress: Progress) -> Iterator[None]:
-    """Say what is being done, should it take more than two seconds, and again every five seconds with the time so far."""
+    """Say what is being done if it takes more than two seconds, and again every five, with the time so far."""
     done = threading.Event()
     begun = time.monotonic()
 

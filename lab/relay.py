@@ -1,7 +1,7 @@
 """Carries TCP connections from 127.0.0.1 in the root namespace into a network namespace.
 
-So `kubectl` and a browser on the machine reach the lab's API server, while no address or route of the machine changes.
-Run as `python relay.py NAMESPACE-FILE HOST PORT PORT-FILE`: writes the port it listens on to PORT-FILE.
+So `kubectl` on the machine reaches the lab's API server, while no address or route of the machine changes.
+Run as `python -m lab.relay NAMESPACE-FILE HOST PORT PORT-FILE`: writes the port it listens on to PORT-FILE.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A stand-in for the scheduler: binds pending pods to Ready nodes, spread evenly.
 
-Heeds nodeSelector, required node affinity, taints, cordons and required pod anti-affinity by host name; knows nothing of
-resources. Run as `python -m lab.scheduler --folder LAB --api-server URL`.
+Heeds nodeSelector, required node affinity, taints, cordons and required pod anti-affinity by host name; knows
+nothing of resources. Run as `python -m lab.scheduler --folder LAB --api-server URL`.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _is_ready(node: Body) -> bool:
 
 
 def choose(pod: Body, nodes: Iterable[Body], pods: Iterable[Body]) -> str | None:
-    """The node for a pod: of those that fit, the one with the fewest pods alike, then the fewest pods, then by name."""
+    """The node for a pod: of those that fit, the one with the fewest pods alike, then fewest pods, then by name."""
     alive = [other for other in pods if other.get("status", {}).get("phase") not in _ENDED]
     candidates = [
         node["metadata"]["name"]

@@ -71,14 +71,21 @@ def names() -> list[str]:
     return sorted(path.name for path in base.iterdir() if path.is_dir()) if base.is_dir() else []
 
 
+def kept() -> list[str]:
+    """The labs that outlive their makers."""
+    states = (State.load(base_folder() / name) for name in names())
+    return [state.name for state in states if state is not None and state.kept]
+
+
 def existing(name: str | None) -> tuple[Path, State]:
-    """The lab of this name, or the only one there is. Raises LabError that lists those there are."""
+    """The lab of this name; without one, the only kept lab, else the only lab. Raises LabError that lists all."""
     there = names()
     if name is None:
-        if len(there) != 1:
+        candidates = kept() or there
+        if len(candidates) != 1:
             listed = ", ".join(there) or "none"
             raise LabError(f"say which lab you mean (there are: {listed}); `python -m lab up --keep` makes one")
-        name = there[0]
+        name = candidates[0]
     folder = base_folder() / name
     state = State.load(folder) if name in there else None
     if state is None:

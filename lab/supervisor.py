@@ -1,7 +1,7 @@
 """Watches over a lab's owner, and takes the lab down when the owner is gone, however it went.
 
-The owner holds the write end of a pipe that is this process's standard input. End of file without a word means that the
-owner has died: by a failed test, by Ctrl-C, by SIGKILL. `keep` means that the lab is to outlive its owner.
+The owner holds the write end of a pipe that is this process's standard input. End of file without a word means that
+the owner has died: by a failed test, by Ctrl-C, by SIGKILL. `keep` means that the lab is to outlive its owner.
 """
 
 from __future__ import annotations

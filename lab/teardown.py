@@ -1,4 +1,4 @@
-"""Takes a lab away from whatever state it is in, from its files and what the kernel holds under its name. Idempotent."""
+"""Takes a lab away in whatever state it is, by its files and what the kernel holds under its name. Idempotent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,13 @@ def _kill_registered(register: Register) -> None:
     # The first process of a PID namespace takes all others in it along, pods in namespaces of their own included.
     own = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116
     inner = {identity for process in processes if (identity := pid_namespace(process)) not in (None, own)}
-    kill_all([*processes, *in_namespace("pid", {identity for identity in inner if identity is not None})])
+    kill_all(
+        [
+            *processes,
+            *register.marked(),
+            *in_namespace("pid", {identity for identity in inner if identity is not None}),
+        ]
+    )
 
 
 def _names_of_others(name: str, folder: Path) -> list[str]:
@@ -50,7 +56,7 @@ def _names_of_others(name: str, folder: Path) -> list[str]:
 def teardown(folder: Path) -> None:
     """End every process of the lab, delete its namespaces (links go with them) and its folder."""
     name = folder.name
-    _kill_registered(Register(folder / "run"))
+    _kill_registered(Register(folder))
     others = tuple(_namespaces_prefix(other) for other in _names_of_others(name, folder))
     found = network_namespaces(_namespaces_prefix(name))
     mine = {namespace: identity for namespace, identity in found.items() if not namespace.startswith(others)}

@@ -20,7 +20,7 @@ class WaitTimeoutError(LabError):
 
 
 def wait_for(what: str, condition: Callable[[], T | None], timeout: float = 30.0) -> T:
-    """Ask until `condition` returns something true, and return that. Raises WaitTimeoutError after `timeout` seconds."""
+    """Ask until `condition` returns something true; return that. Raises WaitTimeoutError after `timeout` s."""
     deadline = time.monotonic() + timeout
     while True:
         if result := condition():

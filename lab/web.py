@@ -1,7 +1,8 @@
 """The lab's web server: says which pod answers and who asks. Also echoes TCP and UDP payloads on a second port.
 
 Run as `python web.py [--port 8080] [--echo-port 7]`. Every answer is
-`Hello from POD on NODE, you are CLIENT-ADDRESS`; /healthz answers `ok`. POD_NAME and NODE_NAME say otherwise than the lab does.
+`Hello from POD on NODE, you are CLIENT-ADDRESS`; /healthz answers `ok`. The environment's POD_NAME and NODE_NAME go
+before what the lab knows.
 Imports nothing of the lab, so that it starts at once.
 """
 

@@ -41,8 +41,8 @@ class Kubelet:
                 for uid in self._pods.keys() - there:
                     self._pods[uid].vanished()
             elif event.type == "DELETED":
-                if pod := self._pods.get(event.object["metadata"]["uid"]):
-                    pod.vanished()
+                if gone := self._pods.get(event.object["metadata"]["uid"]):
+                    gone.vanished()
             else:
                 self._observe(event.object)
 

@@ -64,7 +64,8 @@ async def _ended(process: Process) -> int:
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
-    code = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+    _, status = os.waitpid(process.pid, 0)  # noqa: ASYNC222 - it has ended
+    code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
@@ -78,6 +79,8 @@ class Container:
     report: ContainerReport = field(init=False)
     _process: Process | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while no process runs."""
 
     def __post_init__(self) -> None:
         self.report = ContainerReport(self.spec["name"], self.spec["image"])
@@ -128,12 +131,12 @@ class Container:
         if self._process is None:
             return
         self._process.send(signal.SIGTERM)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + grace
-        while self._process is not None and loop.time() < deadline:
-            await asyncio.sleep(0.02)
-        if self._process is not None:
-            self._process.send(signal.SIGKILL)
+        process = self._process
+        try:
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
+        except TimeoutError:
+            process.send(signal.SIGKILL)
 
     def _set(self, state: dict[str, Any]) -> None:
         self.report.state = state
@@ -195,7 +198,7 @@ class Container:
         fetched: dict[environment.Source, dict[str, str] | None] = {}
         for kind, source in environment.sources(self.spec):
             data = await read_data(volumes.api, namespace, kind, source)
-            fetched[kind, source] = data and {key: value.decode() for key, value in data.items()}
+            fetched[kind, source] = None if data is None else {key: value.decode() for key, value in data.items()}
         program_folder = str(self.setting.installation.python.parent)
         own = {
             "PATH": f"{program_folder}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -222,6 +225,7 @@ class Container:
             environment=sandbox.environment | {"PYTHONPATH": str(self.setting.installation.lab.parent)},
         )
         self._process, begun = process, now()
+        self._idle.clear()
         self.report.identity = identity
         self.report.started = self.report.ready = False
         self._set({"running": {"startedAt": begun}})
@@ -231,6 +235,7 @@ class Container:
         code = await _ended(process)
         probing.cancel()
         self._process = None
+        self._idle.set()
         self.report.ready = self.report.started = False
         reason = "Completed" if code == 0 else "StartError" if code == FAILED else "Error"
         ended = {"exitCode": code, "reason": reason, "startedAt": begun, "finishedAt": now()}

@@ -16,7 +16,7 @@ _KINDS: tuple[tuple[str, Kind], ...] = (("secret", "secrets"), ("configMap", "co
 
 
 class ConfigError(Exception):
-    """The container cannot be started as specified; the message names the field. The kubelet's CreateContainerConfigError."""
+    """The container cannot be started as specified; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def _value(
 def resolve(
     container: Mapping[str, Any], facts: PodFacts, fetched: Mapping[Source, Mapping[str, str] | None]
 ) -> dict[str, str]:
-    """The variables the specification asks for; `fetched` holds every one of `sources`, None for what does not exist.
+    """The variables a container asks for; `fetched` holds every one of `sources`, None for what does not exist.
 
     Raises ConfigError that names what is missing.
     """

@@ -1,4 +1,4 @@
-"""The file system as one container sees it: the machine's own, with /run, /tmp and /dev/shm fresh, and its volumes in it.
+"""The file system as a container sees it: the machine's own, with /run, /tmp and /dev/shm fresh, and its volumes.
 
 Works in a mount namespace that the calling process has for itself.
 """
@@ -122,7 +122,7 @@ class FileView:
         return target
 
     def _extend(self, folder: Path) -> None:
-        """Make room for new entries in a folder without touching the machine's: cover it, and link to what was there."""
+        """Make room for new entries in a folder of the machine: cover it, and link to what was there."""
         entries = sorted(os.listdir(folder))  # noqa: PTH208
         below = os.open(folder, os.O_PATH | os.O_CLOEXEC)
         self._cover(folder, "mode=0755")

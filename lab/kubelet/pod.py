@@ -117,7 +117,7 @@ class Pod:
             refreshing.cancel()
 
     async def _set_up(self) -> Setting:
-        """Network first, for the pod's address is part of its environment; then volumes, tried until all are there."""
+        """Network first, for the pod's address is in its environment; then volumes, tried until all are there."""
         spec, metadata = self.object["spec"], self.object["metadata"]
         while not spec.get("hostNetwork") and self._network is None:
             try:
@@ -165,8 +165,9 @@ class Pod:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            reports = [[container.report for container in group] for group in (self._init, self._containers)]
-            status = pod_status(self.object, *reports, self._ips, self.node.ips, now())
+            init = [container.report for container in self._init]
+            main = [container.report for container in self._containers]
+            status = pod_status(self.object, init, main, self._ips, self.node.ips, now())
             try:
                 body = {"metadata": {"uid": self.object["metadata"]["uid"]}, "status": status}
                 patched = await self.node.api.request("PATCH", f"{self._path}/status", body, MERGE_PATCH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ class PodNetwork:
 
 @dataclass(slots=True)
 class PodNetworks:
-    """Connects pods on one node, each to the lowest free number of the node's pod prefixes. Call in the node's namespace."""
+    """Connects pods on one node, by the lowest free number of its prefixes. Call in the node's namespace."""
 
     prefix_ipv4: IPv4Network
     prefix_ipv6: IPv6Network
@@ -103,8 +104,6 @@ class PodNetworks:
     def disconnect(self, pod: PodNetwork) -> None:
         """Take the link away and let go of the namespace."""
         os.close(pod.descriptor)
-        try:
+        with suppress(NetworkError):  # where the kernel was quicker
             ip([f"link delete {pod.link}"])
-        except NetworkError:
-            pass  # the kernel was quicker
         self._used.discard(pod.number)

@@ -79,7 +79,7 @@ class Probe:
         return False
 
     async def follow(self, report: Callable[[bool], None]) -> None:
-        """Probe for ever; report once `successes` or `failures` in a row say so, and again on every further result."""
+        """Probe for ever; report once `successes` or `failures` in a row say so, and every further result alike."""
         await asyncio.sleep(self.initial_delay)
         passed, run = False, 0
         while True:
@@ -88,7 +88,7 @@ class Probe:
             passed = result
             if run >= (self.successes if passed else self.failures):
                 report(passed)
-            # A container that is not ready yet is asked again soon, so that a start is not rounded up to a whole period.
+            # What has not passed yet is asked again soon, so that a start is not rounded up to a whole period.
             await asyncio.sleep(self.period if passed else min(self.period, 1.0))
 
 

@@ -1,4 +1,4 @@
-"""A pod's volumes as folders of the machine: Secrets, ConfigMaps, pod fields, ServiceAccount tokens, empty folders."""
+"""A pod's volumes as folders of the machine: Secrets, ConfigMaps, pod fields, tokens, empty folders."""
 
 from __future__ import annotations
 

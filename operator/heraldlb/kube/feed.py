@@ -37,6 +37,9 @@ RESYNC_PERIOD = 600.0
 RETRY_PERIOD = 1.0
 """Seconds between tries while the API server, or a kind, is missing."""
 
+# Peering is off, so nobody reads it; left to itself, Kopf asks for the user's name, which a container need not have.
+_IDENTITY: Any = "heraldlb"
+
 KOPF_STOP_TIMEOUT = 5.0
 """Seconds to wait for Kopf's thread; it is a daemon thread, so a late one does not hold up the process."""
 
@@ -160,6 +163,7 @@ class Feed:
                     kopf.operator(
                         registry=self._registry(loop),
                         settings=_settings(self._subscriptions),
+                        identity=_IDENTITY,
                         standalone=True,
                         clusterwide=True,
                         stop_flag=self._stop,

@@ -186,7 +186,9 @@ class Cluster(ABC):
     def _delete(self, objects: list[Body], namespace: str) -> None:
         if objects:
             document = {"apiVersion": "v1", "kind": "List", "items": [_placed(body, namespace) for body in objects]}
-            self.kubectl("delete", "--ignore-not-found", "-f", "-", input=json.dumps(document))
+            self.kubectl(
+                "delete", "--ignore-not-found", "--cascade=foreground", "-f", "-", input=json.dumps(document)
+            )
 
 
 _CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Namespace", "PriorityClass"}

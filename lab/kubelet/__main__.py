@@ -91,13 +91,11 @@ async def serve(folder: Path, host: HostAddresses, url: str) -> None:
             tasks.create_task(Kubelet(context).run())
 
 
-def _own_system_view() -> None:
-    """/proc and /sys of the node's own namespaces."""
+def _see_own_processes() -> None:
+    """Have /proc show the node's PID namespace."""
     unshare(CLONE_NEWNS)
     mount("", "/", flags=MS_PRIVATE | MS_REC)
-    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
-    mount("proc", "/proc", "proc", flags)
-    mount("sysfs", "/sys", "sysfs", flags)
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 
 def main() -> None:
@@ -110,7 +108,7 @@ def main() -> None:
     host = plan(arguments.nodes)[arguments.node]
     if host.name == CONTROL_PLANE or not host.is_node:
         parser.error(f"{host.name} is not a node")
-    _own_system_view()
+    _see_own_processes()
     asyncio.run(serve(arguments.folder, host, arguments.api_server))
 
 

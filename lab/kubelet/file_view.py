@@ -18,9 +18,7 @@ from lab.namespaces import (
     MS_NOEXEC,
     MS_NOSUID,
     MS_PRIVATE,
-    MS_RDONLY,
     MS_REC,
-    MS_REMOUNT,
     mount,
     unshare,
 )
@@ -69,13 +67,15 @@ class FileView:
         targets = [self._target(volume.target) for volume in volumes]
         self._system(privileged=privileged)
         if read_only_root:
-            _set_read_only(_AT_RECURSIVE, "/")
+            _set_read_only("/", _AT_RECURSIVE)
             _clear_read_only("/proc")
             _clear_read_only("/dev/shm")  # noqa: S108 - the container's own
         for volume, target in zip(volumes, targets, strict=True):
             mount(self._descriptor(volume.source), str(target), flags=MS_BIND)
             if volume.read_only:
-                mount("", str(target), flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+                _set_read_only(str(target))
+            else:
+                _clear_read_only(str(target))
         for descriptor in self._held.values():
             os.close(descriptor)
 
@@ -136,10 +136,11 @@ class FileView:
         """/proc of the PID namespace and /sys of the network's; kernel parameters read-only, unless privileged."""
         flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
         mount("proc", "/proc", "proc", flags)
-        mount("sysfs", "/sys", "sysfs", flags | (0 if privileged else MS_RDONLY))
+        mount("sysfs", "/sys", "sysfs", flags)
         if not privileged:
             mount("/proc/sys", "/proc/sys", flags=MS_BIND | MS_REC)
-            mount("", "/proc/sys", flags=MS_BIND | MS_REMOUNT | MS_RDONLY | flags)
+            _set_read_only("/proc/sys")
+            _set_read_only("/sys")
 
 
 def _mount_setattr(path: str, flags: int, *, add: int, clear: int) -> None:
@@ -150,7 +151,7 @@ def _mount_setattr(path: str, flags: int, *, add: int, clear: int) -> None:
         raise OSError(number, f"mount_setattr {path}: {os.strerror(number)}")
 
 
-def _set_read_only(flags: int, path: str) -> None:
+def _set_read_only(path: str, flags: int = 0) -> None:
     _mount_setattr(path, flags, add=_MOUNT_ATTR_RDONLY, clear=0)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _GOOD = range(200, 400)
+_RETRY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +80,25 @@ class Probe:
         return False
 
     async def follow(self, report: Callable[[bool], None]) -> None:
-        """Probe for ever; report once `successes` or `failures` in a row say so, and every further result alike."""
+        """Probe for ever, and report every result that the thresholds make count.
+
+        What fails is asked again soon, so that a start is not rounded up to a whole period; it counts as failed when
+        it has failed for as long as `failures` whole periods would have taken to tell.
+        """
         await asyncio.sleep(self.initial_delay)
-        passed, run = False, 0
+        time = asyncio.get_running_loop().time
+        in_a_row, failing_since = 0, None
         while True:
-            result = await self.once()
-            run = run + 1 if result == passed else 1
-            passed = result
-            if run >= (self.successes if passed else self.failures):
-                report(passed)
-            # What has not passed yet is asked again soon, so that a start is not rounded up to a whole period.
-            await asyncio.sleep(self.period if passed else min(self.period, 1.0))
+            if await self.once():
+                in_a_row, failing_since = in_a_row + 1, None
+                if in_a_row >= self.successes:
+                    report(True)
+                await asyncio.sleep(self.period)
+                continue
+            in_a_row, failing_since = 0, time() if failing_since is None else failing_since
+            if time() - failing_since >= (self.failures - 1) * self.period:
+                report(False)
+            await asyncio.sleep(min(self.period, _RETRY))
 
 
 def unsupported(container: Mapping[str, Any]) -> str | None:

@@ -4,13 +4,14 @@ peers who owns what.
 How a frame becomes an answer, and a dead peer a new owner:
 
 * `loop` is one thread that waits on packet sockets, the membership sockets, netlink and timers.
-* `membership` turns authenticated heartbeats (`messages`) into the set of live peers; `standing` says whether this
-  node may own anything; `interfaces` says where; `election` gives every address one owner; `ownership` turns that
-  into changes.
+* `courier` carries authenticated heartbeats (`messages`). `agreement` decides with them: `membership` says who
+  lives, `standing` whether this node may own anything, `interfaces` where; `election` gives every address one
+  owner; `ownership` turns that into changes.
 * `responder` maps a received frame to an answer or a foreign claim, over the codecs `ethernet`, `arp`, `ndp`;
   `pacing` and `defence` say when announcements go out.
 
-Only `loop`, `port`, `sockets`, `links` and `speaker` do I/O; all else is a function of its inputs, time included.
+Only `speaker`, `loop`, `courier`, `port`, `sockets` and `links` do I/O. All else is a function of its inputs, time
+included.
 """
 
 from heraldlb.speaker.changes import Announcing, Change, Conflict, ConflictOver, NotEligible, Withdrawn

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv6Address
 
-from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.bpf import INSTRUCTION, Field, assemble
 from heraldlb.speaker.constants import GROUPS_PER_SOCKET, PACKET_BUFFER
 from heraldlb.speaker.ndp import multicast_mac
@@ -23,20 +22,29 @@ _PACKET_MR_MULTICAST = 0
 _CLASS_SELECTOR_6 = 0xC0
 
 
-def open_packet_socket(interface: str, ethertype: int, fields: Iterable[Field]) -> socket.socket:
+def open_packet_socket(interface: str, ethertype: int, fields: Sequence[Field]) -> socket.socket:
     """An AF_PACKET socket that receives what passes the filter on one interface, and sends there. Raises OSError.
 
     Protocol 0 until the filter is in place, so that not one frame slips past it.
     """
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     try:
-        _attach_filter(opened, assemble(tuple(fields)))
+        attach_filter(opened, fields)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PACKET_BUFFER)
         opened.bind((interface, ethertype))
     except OSError:
         opened.close()
         raise
     return opened
+
+
+def attach_filter(opened: socket.socket, fields: Sequence[Field]) -> None:
+    """Let only frames that pass reach the socket. Raises OSError."""
+    program = assemble(fields)
+    instructions = ctypes.create_string_buffer(program, len(program))
+    # struct sock_fprog: the number of instructions and a pointer to them.
+    request = struct.pack("@HP", len(program) // INSTRUCTION.size, ctypes.addressof(instructions))
+    opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, request)
 
 
 def open_membership_sockets(port: int) -> dict[int, socket.socket]:
@@ -49,11 +57,6 @@ def open_membership_sockets(port: int) -> dict[int, socket.socket]:
         with suppress(OSError):
             sockets[6] = _open_udp(socket.AF_INET6, port)
     return sockets
-
-
-def endpoint(address: IPAddress, port: int) -> tuple[str, int]:
-    """What `sendto` wants for an address of either family."""
-    return str(address), port
 
 
 class MulticastGroups:
@@ -127,10 +130,3 @@ def _open_udp(family: int, port: int) -> socket.socket:
         opened.close()
         raise
     return opened
-
-
-def _attach_filter(opened: socket.socket, program: bytes) -> None:
-    instructions = ctypes.create_string_buffer(program, len(program))
-    # struct sock_fprog: the number of instructions and a pointer to them.
-    request = struct.pack("@HP", len(program) // INSTRUCTION.size, ctypes.addressof(instructions))
-    opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, request)

@@ -72,14 +72,13 @@ class Counters:
     sent: int = 0
     send_errors: int = 0
     fenced: int = 0
-    elections: int = 0
     round_trip: float | None = None
 
     def measured(self, round_trip: float) -> None:
         """Take in one round trip, in seconds (smoothed as RFC 6298 section 2 does)."""
         self.round_trip = round_trip if self.round_trip is None else self.round_trip * 0.875 + round_trip * 0.125
 
-    def read(self, standing: Standing, peers: int, alive: int) -> SpeakerStats:
+    def read(self, standing: Standing, peers: int, alive: int, elections: int) -> SpeakerStats:
         """A snapshot. May be called from any thread: `list` of a dict's items is one step of the interpreter."""
         return SpeakerStats(
             standing=standing,
@@ -91,6 +90,6 @@ class Counters:
             sent=self.sent,
             send_errors=self.send_errors,
             fenced=self.fenced,
-            elections=self.elections,
+            elections=elections,
             round_trip=self.round_trip,
         )

@@ -1,0 +1,55 @@
+"""A speaker as a process of its own, driven over its standard streams.
+
+`python -m tests.lab.speaker_runner SETTINGS`: SETTINGS is JSON, `node_name`, `key` (hex) and any other setting.
+Standard input takes snapshots, a line each: `{"addresses": {ADDRESS: [CANDIDATE]}, "peers": {NAME: [ADDRESS]}}`;
+standard output gives a line for each change, `{"change": KIND, ...}`. End of input or SIGTERM: a clean leave.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+import logging
+import signal
+import sys
+from typing import Any
+
+from heraldlb.speaker import Announceable, Change, Desired, Peer, Speaker, SpeakerSettings
+
+
+def _desired(line: str) -> Desired:
+    raw = json.loads(line)
+    addresses = {ipaddress.ip_address(text): frozenset(names) for text, names in raw["addresses"].items()}
+    return Desired(
+        addresses={a: Announceable(a, candidates=names) for a, names in addresses.items()},
+        peers={n: Peer(n, tuple(map(ipaddress.ip_address, ips))) for n, ips in raw["peers"].items()},
+    )
+
+
+def _say(**message: Any) -> None:
+    sys.stdout.write(json.dumps(message, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def _on_change(change: Change) -> None:
+    _say(change=type(change).__name__, **{f.name: getattr(change, f.name) for f in dataclasses.fields(change)})
+
+
+def main() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    raw = json.loads(sys.argv[1])
+    speaker = Speaker(SpeakerSettings(**{**raw, "key": bytes.fromhex(raw["key"])}), _on_change)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    speaker.start()
+    try:
+        _say(change="Started")
+        for line in sys.stdin:
+            speaker.apply(_desired(line))
+    finally:
+        speaker.close()
+        _say(change="Closed", frames=dict(speaker.stats().frames))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""A cluster of agreements on a simulated clock and network: no sockets, no threads, no waiting.
+
+Messages are signed, encoded, decoded and checked as on a real network. Time advances in steps of some milliseconds.
+Links can be cut one way; nodes can die, be stopped and continued, or restarted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, ip_address, ip_network
+
+from heraldlb.api.ranges import IPAddress
+from heraldlb.speaker.agreement import Agreement
+from heraldlb.speaker.desired import Announceable, Desired, Peer
+from heraldlb.speaker.interfaces import Link
+from heraldlb.speaker.membership import Receipt
+from heraldlb.speaker.messages import MessageError, decode, encode
+from heraldlb.speaker.settings import SpeakerSettings
+
+STEP = 0.01
+DELAY = 0.002
+OVERLAP = DELAY + 2 * STEP
+KEY = b"k" * 32
+ADDRESSES: tuple[IPAddress, ...] = tuple(IPv4Address("10.0.0.100") + n for n in range(12))
+
+
+def link(number: int, *, carrier: bool = True) -> Link:
+    prefixes = (ip_network("10.0.0.0/24"), ip_network("fd00::/64"))
+    return Link(2, "eth0", bytes((2, 0, 0, 0, 0, number)), prefixes, carrier=carrier)
+
+
+@dataclass(slots=True)
+class Node:
+    name: str
+    agreement: Agreement
+    key: bytes
+    clock_offset: float
+    running: bool = True
+    inbox: list[bytes] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+
+    @property
+    def owned(self) -> set[IPAddress]:
+        return set(self.agreement.assignment.owned)
+
+
+@dataclass(slots=True)
+class Cluster:
+    """Nodes named `names`, all candidates for ADDRESSES."""
+
+    names: tuple[str, ...]
+    now: float = 1_000.0
+    loss: float = 0.0
+    nodes: dict[str, Node] = field(default_factory=dict)
+    cut: set[tuple[str, str]] = field(default_factory=set)
+    tapped: list[tuple[str, bytes]] = field(default_factory=list)
+    dropped: int = 0
+    _flying: list[tuple[float, str, bytes]] = field(default_factory=list)
+    _chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - reproducible
+
+    def start(
+        self,
+        *names: str,
+        key: bytes = KEY,
+        incarnation: int | None = None,
+        clock_offset: float = 0.0,
+        witness: Callable[[], float | None] | None = None,
+    ) -> None:
+        """Start or restart nodes; what they had in memory is gone."""
+        for name in names or self.names:
+            settings = SpeakerSettings(name, key, witness=witness)
+            at = self.now + clock_offset
+            agreement = Agreement(settings, incarnation or int(at * 1e9), at)
+            agreement.use([link(self.names.index(name))])
+            agreement.apply(self.desired(name), at)
+            self.nodes[name] = Node(name, agreement, key, clock_offset)
+
+    def desired(self, name: str) -> Desired:
+        candidates = frozenset(self.names)
+        peers = {each: Peer(each, (ip_address("10.0.0.1"),)) for each in self.names if each != name}
+        return Desired({address: Announceable(address, candidates=candidates) for address in ADDRESSES}, peers)
+
+    def kill(self, name: str) -> None:
+        del self.nodes[name]
+
+    def stop(self, name: str) -> None:
+        """As SIGSTOP: what is sent to it piles up."""
+        self.nodes[name].running = False
+
+    def resume(self, name: str) -> None:
+        self.nodes[name].running = True
+
+    def leave(self, name: str) -> None:
+        node = self.nodes[name]
+        node.agreement.leave()
+        self._beat(node, self.now + node.clock_offset)
+
+    def isolate(self, *side: str) -> None:
+        """Cut every link between `side` and the rest."""
+        for one in side:
+            for other in set(self.names) - set(side):
+                self.cut |= {(one, other), (other, one)}
+
+    def heal(self) -> None:
+        self.cut.clear()
+
+    def inject(self, receiver: str, datagram: bytes) -> None:
+        self.nodes[receiver].inbox.append(datagram)
+
+    def run(self, seconds: float) -> None:
+        for _ in self.steps(seconds):
+            pass
+
+    def steps(self, seconds: float) -> Iterator[float]:
+        """Advance; yields after every step."""
+        for _ in range(round(seconds / STEP)):
+            self.now += STEP
+            self._deliver()
+            for node in list(self.nodes.values()):
+                if node.running:
+                    self._turn(node)
+            yield self.now
+
+    def owners(self, address: IPAddress, among: Iterable[str] | None = None) -> list[str]:
+        """The running nodes that would answer for the address now."""
+        return [
+            name
+            for name in among or self.nodes
+            if name in self.nodes
+            and self.nodes[name].running
+            and address in self.nodes[name].owned
+            and self.now + self.nodes[name].clock_offset < self.nodes[name].agreement.answer_until
+        ]
+
+    def everything_owned_once(self, among: Iterable[str] | None = None) -> bool:
+        return all(len(self.owners(address, among)) == 1 for address in ADDRESSES)
+
+    @contextmanager
+    def hardly_two_owners(self, seconds: float) -> Iterator[None]:
+        """Advance, after what the block did, and fail if two answer for an address longer than a message flies.
+
+        So long they may: who takes over begins before the other stops, so that nobody's question is lost.
+        """
+        yield
+        both: dict[IPAddress, float] = {}
+        for now in self.steps(seconds):
+            for address in ADDRESSES:
+                if len(self.owners(address)) <= 1:
+                    both[address] = now
+                assert now - both.get(address, now) <= OVERLAP, (address, self.owners(address))
+
+    def _turn(self, node: Node) -> None:
+        now, agreement = self.now + node.clock_offset, node.agreement
+        agreement.fence(now)
+        waiting, node.inbox = node.inbox, []
+        for datagram in waiting:
+            try:
+                message = decode(datagram, [node.key])
+            except MessageError:
+                self.dropped += 1
+                continue
+            receipt = agreement.receive(message, now)
+            node.receipts.append(receipt)
+            if receipt.answer:
+                self._send(node, message.sender, encode(agreement.answer_to(message.sender, now), node.key))
+        if agreement.step(now):
+            self._beat(node, now)
+        agreement.elect()
+
+    def _beat(self, node: Node, now: float) -> None:
+        for peer in node.agreement.beat(now):
+            self._send(node, peer, encode(node.agreement.message_to(peer, now), node.key))
+
+    def _send(self, node: Node, receiver: str, datagram: bytes) -> None:
+        self.tapped.append((receiver, datagram))
+        if (node.name, receiver) not in self.cut and self._chance.random() >= self.loss:
+            self._flying.append((self.now + DELAY, receiver, datagram))
+
+    def _deliver(self) -> None:
+        landed = [each for each in self._flying if each[0] <= self.now]
+        self._flying = [each for each in self._flying if each[0] > self.now]
+        for _, receiver, datagram in landed:
+            if receiver in self.nodes:
+                self.nodes[receiver].inbox.append(datagram)

@@ -1,0 +1,332 @@
+"""Who owns what through death, leave, partition, stop, restart and forgery, on a simulated clock and network."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heraldlb.speaker.constants import FAILURE_TIMEOUT, HEARTBEAT_INTERVAL
+from heraldlb.speaker.election import Ineligible
+from heraldlb.speaker.membership import Verdict
+from heraldlb.speaker.messages import Message, decode, encode
+from heraldlb.speaker.standing import Standing
+from tests.unit.speaker.simulation import ADDRESSES, KEY, Cluster, link
+
+NAMES = ("a", "b", "c")
+SETTLED = 2.0
+FAULTS = ("kill", "start", "stop", "resume", "isolate", "heal", "cut")
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    made = Cluster(NAMES)
+    made.start()
+    made.run(SETTLED)
+    assert made.everything_owned_once()
+    return made
+
+
+def an_owner(cluster: Cluster) -> str:
+    (owner,) = cluster.owners(ADDRESSES[0])
+    return owner
+
+
+def rest(*names: str) -> list[str]:
+    return [each for each in NAMES if each not in names]
+
+
+def test_a_starting_node_owns_nothing_before_it_has_listened() -> None:
+    cluster = Cluster(NAMES)
+    cluster.start("a", witness=lambda: 0.0)
+    cluster.run(FAILURE_TIMEOUT)
+    assert cluster.nodes["a"].agreement.standing is Standing.JOINING
+    assert not cluster.nodes["a"].owned
+    cluster.run(SETTLED)
+    assert cluster.nodes["a"].owned == set(ADDRESSES)
+
+
+def test_a_starting_node_that_hears_all_its_peers_does_not_wait_out_the_grace() -> None:
+    cluster = Cluster(NAMES)
+    cluster.start()
+    cluster.run(3 * HEARTBEAT_INTERVAL)
+    assert cluster.everything_owned_once()
+
+
+def test_addresses_of_a_dead_node_move_within_the_timeout_and_no_others_do(cluster: Cluster) -> None:
+    dead = an_owner(cluster)
+    before = {name: set(node.owned) for name, node in cluster.nodes.items()}
+    cluster.kill(dead)
+    cluster.run(FAILURE_TIMEOUT + HEARTBEAT_INTERVAL + 0.05)
+    assert cluster.everything_owned_once()
+    assert all(before[name] <= cluster.nodes[name].owned for name in rest(dead))
+
+
+def test_addresses_of_a_leaving_node_move_at_once(cluster: Cluster) -> None:
+    leaver = an_owner(cluster)
+    cluster.leave(leaver)
+    cluster.run(0.03)
+    assert cluster.everything_owned_once(rest(leaver))
+    assert cluster.nodes[leaver].owned, "it goes on answering until it is told to stop"
+    assert not cluster.nodes[leaver].agreement.relinquish().owned
+
+
+def test_late_heartbeats_of_a_node_that_left_do_not_bring_it_back(cluster: Cluster) -> None:
+    leaver = an_owner(cluster)
+    late = [each for each in cluster.tapped if decode(each[1], [KEY]).sender == leaver]
+    cluster.leave(leaver)
+    cluster.run(0.05)
+    cluster.kill(leaver)
+    for receiver, datagram in late[-6:]:
+        cluster.inject(receiver, datagram)
+    cluster.run(0.05)
+    assert cluster.everything_owned_once()
+
+
+def test_a_restarted_node_takes_back_its_share_without_a_quarrel(cluster: Cluster) -> None:
+    owner = an_owner(cluster)
+    before = set(cluster.nodes[owner].owned)
+    cluster.kill(owner)
+    cluster.run(SETTLED)
+    with cluster.hardly_two_owners(SETTLED):
+        cluster.start(owner)
+    assert cluster.everything_owned_once()
+    assert cluster.nodes[owner].owned == before
+
+
+def test_a_node_that_restarts_within_the_timeout_is_served_for_or_serves_again_at_once(cluster: Cluster) -> None:
+    owner = an_owner(cluster)
+    with cluster.hardly_two_owners(HEARTBEAT_INTERVAL):
+        cluster.start(owner)
+    assert cluster.everything_owned_once()
+
+
+def test_a_node_that_restarts_with_its_clock_set_back_is_taken_in(cluster: Cluster) -> None:
+    owner = an_owner(cluster)
+    cluster.kill(owner)
+    cluster.start(owner, incarnation=1, clock_offset=-500.0)
+    cluster.run(SETTLED)
+    assert cluster.everything_owned_once()
+    assert cluster.nodes[owner].owned
+
+
+def test_clocks_that_disagree_by_years_do_not_matter() -> None:
+    cluster = Cluster(NAMES)
+    for name, offset in zip(NAMES, (0.0, 1e8, -900.0), strict=True):
+        cluster.start(name, clock_offset=offset)
+    cluster.run(SETTLED)
+    assert cluster.everything_owned_once()
+    assert all(node.owned for node in cluster.nodes.values())
+
+
+@pytest.mark.parametrize("both_ways", [True, False], ids=["both ways", "one way"])
+def test_two_nodes_that_cannot_hear_each_other_stay_agreed_through_a_third(
+    cluster: Cluster, both_ways: bool
+) -> None:
+    before = {name: set(node.owned) for name, node in cluster.nodes.items()}
+    with cluster.hardly_two_owners(3.0):
+        cluster.cut |= {("a", "b"), ("b", "a")} if both_ways else {("a", "b")}
+    assert {name: node.owned for name, node in cluster.nodes.items()} == before
+
+
+def test_a_node_started_behind_a_cut_learns_of_the_far_node_through_a_third() -> None:
+    cluster = Cluster(NAMES)
+    cluster.cut |= {("a", "b"), ("b", "a")}
+    cluster.start()
+    cluster.run(SETTLED)
+    assert cluster.everything_owned_once()
+    assert all(node.owned for node in cluster.nodes.values())
+
+
+def test_a_death_is_noticed_across_a_cut(cluster: Cluster) -> None:
+    cluster.cut |= {("a", "b"), ("b", "a")}
+    cluster.run(SETTLED)
+    cluster.kill("b")
+    cluster.run(2 * FAILURE_TIMEOUT)
+    assert cluster.everything_owned_once()
+
+
+def test_an_isolated_node_falls_silent_and_the_others_serve_everything(cluster: Cluster) -> None:
+    lonely = an_owner(cluster)
+    cluster.isolate(lonely)
+    cluster.run(SETTLED)
+    assert not cluster.nodes[lonely].owned
+    assert cluster.everything_owned_once(rest(lonely))
+
+
+def test_when_a_partition_heals_no_two_nodes_go_on_answering_for_one_address(cluster: Cluster) -> None:
+    lonely = an_owner(cluster)
+    before = set(cluster.nodes[lonely].owned)
+    cluster.isolate(lonely)
+    cluster.run(SETTLED)
+    with cluster.hardly_two_owners(SETTLED):
+        cluster.heal()
+    assert cluster.everything_owned_once()
+    assert cluster.nodes[lonely].owned == before
+
+
+def test_a_node_that_hears_no_peer_but_has_a_witness_goes_on() -> None:
+    cluster = Cluster(NAMES)
+    age = 1.0
+    cluster.start("a", witness=lambda: age)
+    cluster.start("b", "c")
+    cluster.run(SETTLED)
+    cluster.isolate("a")
+    cluster.run(SETTLED)
+    assert cluster.nodes["a"].owned == set(ADDRESSES)
+    age = 60.0
+    cluster.run(0.1)
+    assert not cluster.nodes["a"].owned
+
+
+def test_of_two_nodes_each_goes_on_alone_and_they_agree_again_within_two_heartbeats() -> None:
+    cluster = Cluster(("a", "b"))
+    cluster.start()
+    cluster.run(SETTLED)
+    cluster.isolate("a")
+    cluster.run(SETTLED)
+    assert all(node.owned == set(ADDRESSES) for node in cluster.nodes.values())
+    cluster.heal()
+    cluster.run(2 * HEARTBEAT_INTERVAL)
+    assert cluster.everything_owned_once()
+
+
+def test_a_node_that_was_stopped_answers_nothing_on_waking_although_heartbeats_piled_up(cluster: Cluster) -> None:
+    hung = an_owner(cluster)
+    cluster.stop(hung)
+    cluster.run(SETTLED)
+    assert cluster.everything_owned_once(rest(hung))
+    assert cluster.nodes[hung].inbox
+    with cluster.hardly_two_owners(SETTLED):
+        cluster.resume(hung)
+    assert cluster.everything_owned_once()
+
+
+def test_a_short_stop_costs_nothing(cluster: Cluster) -> None:
+    hung = an_owner(cluster)
+    before = set(cluster.nodes[hung].owned)
+    cluster.stop(hung)
+    cluster.run(2 * HEARTBEAT_INTERVAL)
+    with cluster.hardly_two_owners(1.0):
+        cluster.resume(hung)
+        assert cluster.nodes[hung].owned == before
+    assert cluster.nodes[hung].owned == before
+
+
+def test_a_stopped_node_gives_up_before_its_peers_take_over(cluster: Cluster) -> None:
+    hung = an_owner(cluster)
+    agreement = cluster.nodes[hung].agreement
+    cluster.stop(hung)
+    for now in cluster.steps(1.0):
+        if any(cluster.owners(address, rest(hung)) for address in agreement.assignment.owned):
+            assert now >= agreement.answer_until
+            return
+    pytest.fail("nobody took over")
+
+
+def test_one_heartbeat_in_ten_lost_moves_nothing(cluster: Cluster) -> None:
+    before = {name: set(node.owned) for name, node in cluster.nodes.items()}
+    cluster.loss = 0.1
+    for _ in cluster.steps(60.0):
+        assert {name: node.owned for name, node in cluster.nodes.items()} == before
+
+
+def test_an_interface_without_carrier_hands_its_addresses_over_and_everybody_knows_why(cluster: Cluster) -> None:
+    owner = an_owner(cluster)
+    cluster.nodes[owner].agreement.use([link(9, carrier=False)])
+    cluster.run(0.1)
+    assert not cluster.nodes[owner].owned
+    assert cluster.everything_owned_once(rest(owner))
+    for name in rest(owner):
+        cluster.nodes[name].agreement.use([link(9, carrier=False)])
+    cluster.run(0.1)
+    ineligible = cluster.nodes[owner].agreement.assignment.ineligible[ADDRESSES[0]]
+    assert ineligible == dict.fromkeys(NAMES, Ineligible.NO_INTERFACE)
+
+
+def test_a_node_with_another_key_is_dead_to_the_others() -> None:
+    cluster = Cluster(NAMES)
+    cluster.start("a", "b")
+    cluster.start("c", key=b"x" * 32)
+    cluster.run(SETTLED)
+    assert cluster.everything_owned_once(["a", "b"])
+    assert not cluster.nodes["c"].owned
+    assert cluster.dropped > 0
+
+
+def test_a_recording_does_not_make_a_dead_node_live(cluster: Cluster) -> None:
+    dead = an_owner(cluster)
+    recorded = [each for each in cluster.tapped if decode(each[1], [KEY]).sender == dead]
+    cluster.kill(dead)
+    cluster.run(SETTLED)
+    for (receiver, datagram), _ in zip(recorded[::-1], cluster.steps(1.0), strict=False):
+        cluster.inject(receiver, datagram)
+        assert cluster.everything_owned_once()
+    verdicts = {receipt.verdict for name in rest(dead) for receipt in cluster.nodes[name].receipts}
+    assert Verdict.REPLAYED in verdicts
+
+
+def test_a_recording_does_not_fool_a_restarted_node_either(cluster: Cluster) -> None:
+    dead = an_owner(cluster)
+    recorded = [each for each in cluster.tapped if decode(each[1], [KEY]).sender == dead]
+    cluster.kill(dead)
+    cluster.start(*rest(dead))
+    for (receiver, datagram), _ in zip(recorded, cluster.steps(SETTLED), strict=False):
+        cluster.inject(receiver, datagram)
+    cluster.run(FAILURE_TIMEOUT)
+    assert cluster.everything_owned_once()
+
+
+def test_a_recorded_goodbye_moves_nothing(cluster: Cluster) -> None:
+    owner = an_owner(cluster)
+    cluster.leave(owner)
+    goodbyes = [each for each in cluster.tapped if decode(each[1], [KEY]).standing is Standing.LEAVING]
+    cluster.kill(owner)
+    cluster.run(SETTLED)
+    cluster.start(owner)
+    cluster.run(SETTLED)
+    before = set(cluster.nodes[owner].owned)
+    for receiver, datagram in goodbyes:
+        cluster.inject(receiver, datagram)
+    cluster.run(0.1)
+    assert goodbyes
+    assert cluster.nodes[owner].owned == before
+    assert cluster.everything_owned_once()
+
+
+def test_a_signed_message_of_a_node_that_no_object_names_is_dropped(cluster: Cluster) -> None:
+    for _ in cluster.steps(0.5):
+        cluster.inject("a", encode(Message("stranger", 1, 1, Standing.SERVING), KEY))
+    assert cluster.everything_owned_once()
+    assert Verdict.UNKNOWN_SENDER in {receipt.verdict for receipt in cluster.nodes["a"].receipts}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(FAULTS), max_size=8), st.data())
+def test_after_any_faults_each_side_settles_on_one_owner_and_a_silent_node_owns_nothing(
+    faults: list[str], data: st.DataObject
+) -> None:
+    cluster = Cluster(NAMES)
+    cluster.start()
+    cluster.run(1.0)
+    for fault in faults:
+        name = data.draw(st.sampled_from(NAMES))
+        if fault == "start":
+            cluster.start(name)
+        elif fault == "heal":
+            cluster.heal()
+        elif fault == "cut":
+            cluster.cut.add((name, data.draw(st.sampled_from(NAMES))))
+        elif fault == "isolate":
+            cluster.isolate(name)
+        elif name in cluster.nodes:
+            getattr(cluster, fault)(name)
+        cluster.run(data.draw(st.sampled_from([0.05, 0.3, 1.0])))
+    cluster.heal()
+    for name in cluster.nodes:
+        cluster.resume(name)
+    cluster.run(3.0)
+    if len(cluster.nodes) > 1:
+        assert cluster.everything_owned_once()
+    else:
+        assert not any(node.owned for node in cluster.nodes.values())

@@ -1,0 +1,90 @@
+"""Heartbeats on the wire."""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heraldlb.speaker.constants import MAX_MESSAGE_SIZE
+from heraldlb.speaker.interfaces import Offer
+from heraldlb.speaker.messages import Echo, Message, MessageError, SignatureError, decode, encode, node_id
+from heraldlb.speaker.standing import Standing
+
+KEY = b"0123456789abcdef"
+
+numbers = st.integers(1, 2**64 - 1)
+names = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?", fullmatch=True)
+prefixes = st.ip_addresses().flatmap(
+    lambda a: st.integers(0, a.max_prefixlen).map(lambda length: ip_network((a, length), strict=False))
+)
+offers = st.builds(
+    Offer,
+    st.text("ethbr0123@-", min_size=1, max_size=15),
+    st.binary(min_size=6, max_size=6),
+    st.lists(prefixes, max_size=4).map(tuple),
+)
+messages = st.builds(
+    Message,
+    names,
+    numbers,
+    numbers,
+    st.sampled_from(Standing),
+    st.none() | st.builds(Echo, numbers, numbers, st.integers(0, 2**32 - 1)),
+    st.dictionaries(names.map(node_id), st.sampled_from(Standing), max_size=5),
+    st.lists(offers, max_size=4).map(tuple),
+)
+
+
+@given(messages)
+def test_a_message_survives_the_wire(message: Message) -> None:
+    assert decode(encode(message, KEY), [b"an older key, still accepted", KEY]) == message
+
+
+@given(messages, st.data())
+def test_one_changed_octet_is_noticed(message: Message, data: st.DataObject) -> None:
+    datagram = bytearray(encode(message, KEY))
+    datagram[data.draw(st.integers(0, len(datagram) - 1))] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(MessageError):
+        decode(bytes(datagram), [KEY])
+
+
+def test_a_message_signed_with_another_key_is_told_from_garbage() -> None:
+    datagram = encode(Message("a", 1, 1, Standing.SERVING), KEY)
+    with pytest.raises(SignatureError):
+        decode(datagram, [b"another key entirely"])
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_octets_raise_nothing_but_the_documented_error(octets: bytes) -> None:
+    with pytest.raises(MessageError):
+        decode(octets, [KEY])
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_octets_signed_by_a_peer_raise_nothing_but_the_documented_error(octets: bytes) -> None:
+    body = b"HRLD\x01" + octets
+    try:
+        decode(body + hmac.digest(KEY, body, "sha256")[:16], [KEY])
+    except MessageError:
+        return
+
+
+def test_a_datagram_that_is_too_large_is_refused_unread() -> None:
+    with pytest.raises(MessageError, match="no size"):
+        decode(b"HRLD\x01" + bytes(MAX_MESSAGE_SIZE), [KEY])
+
+
+def test_a_section_of_a_later_release_is_skipped() -> None:
+    message = Message("a", 1, 2, Standing.SERVING, Echo(3, 4, 5))
+    body = encode(message, KEY)[:-16] + b"\xee\x00\x03abc"
+    assert decode(body + hmac.digest(KEY, body, "sha256")[:16], [KEY]) == message
+
+
+def test_a_node_hears_a_hundred_peers_within_one_datagram_of_an_ethernet_frame() -> None:
+    heard = {node_id(f"node-{n}"): Standing.SERVING for n in range(100)}
+    offered = Offer("eth0", bytes(6), (ip_network("10.0.0.0/24"), ip_network("fd00::/64")))
+    assert len(encode(Message("node-100", 1, 1, Standing.SERVING, None, heard, (offered,)), KEY)) <= 1_452

@@ -1,0 +1,184 @@
+"""From a frame to an answer or a claim, and what is done about claims."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6
+from scapy.layers.l2 import ARP, Ether
+
+from heraldlb.speaker import arp, ndp
+from heraldlb.speaker.constants import (
+    CONFLICT_QUIET,
+    DEFEND_INTERVAL,
+    MULTICAST_ANSWERS_PER_SECOND,
+    RIVAL_INTERVAL,
+)
+from heraldlb.speaker.defence import Defence, Defences
+from heraldlb.speaker.responder import Claim, Outcome, Responder
+from heraldlb.speaker.stats import Counters
+
+OURS, THEIRS = bytes.fromhex("020000000001"), bytes.fromhex("020000000099")
+V4, V6 = IPv4Address("10.0.0.9"), IPv6Address("fd00::9")
+
+
+@pytest.fixture
+def counters() -> Counters:
+    return Counters()
+
+
+@pytest.fixture
+def responder(counters: Counters) -> Responder:
+    made = Responder(OURS, counters)
+    made.own([V4, V6])
+    return made
+
+
+def who_has(
+    target: str = "10.0.0.9", sender: str = "10.0.0.1", dst: str = "ff:ff:ff:ff:ff:ff", **fields: Any
+) -> bytes:
+    mac = THEIRS.hex(":")
+    return bytes(Ether(src=mac, dst=dst) / ARP(hwsrc=mac, psrc=sender, pdst=target, **fields))
+
+
+TOKEN_RING = who_has()[:14] + b"\x00\x06" + who_has()[16:]
+
+
+def solicit(target: str = "fd00::9", src: str = "fd00::1") -> bytes:
+    header = Ether(src=THEIRS.hex(":"), dst="33:33:ff:00:00:09")
+    option = b"" if src == "::" else ICMPv6NDOptSrcLLAddr(lladdr=THEIRS.hex(":"))
+    return bytes(header / IPv6(src=src, dst="ff02::1:ff00:9", hlim=255) / ICMPv6ND_NS(tgt=target) / option)
+
+
+@pytest.mark.parametrize("sender", ["10.0.0.1", "0.0.0.0"], ids=["request", "probe"])
+def test_a_request_for_an_owned_address_is_answered_to_its_sender(responder: Responder, sender: str) -> None:
+    reply = responder.react_to_arp(who_has(sender=sender), 0.0)
+    assert isinstance(reply, bytes)
+    packet = arp.decode(reply)
+    assert packet.ethernet.destination == packet.target_mac == THEIRS
+    assert (packet.operation, packet.sender_mac, packet.sender_ip) == (arp.REPLY, OURS, V4)
+    assert str(packet.target_ip) == sender
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(who_has("10.0.0.8"), id="another address"),
+        pytest.param(who_has(op=2), id="a reply"),
+        pytest.param(who_has(dst="02:00:00:00:00:42"), id="a frame for another host"),
+        pytest.param(TOKEN_RING, id="another hardware type"),
+        pytest.param(who_has()[:30], id="half a frame"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+def test_other_arp_frames_are_passed_over(responder: Responder, frame: bytes) -> None:
+    assert responder.react_to_arp(frame, 0.0) is None
+
+
+def test_a_solicitation_for_an_owned_address_is_answered(responder: Responder) -> None:
+    reply = responder.react_to_ndp(solicit(), 0.0)
+    assert isinstance(reply, bytes)
+    advertised = ndp.decode(reply)
+    assert isinstance(advertised, ndp.NeighborAdvertisement)
+    assert (advertised.target, advertised.link_layer, advertised.router) == (V6, OURS, False)
+
+
+def test_an_address_that_was_given_up_is_not_answered_for(responder: Responder) -> None:
+    responder.own([V6])
+    assert responder.react_to_arp(who_has(), 0.0) is None
+    responder.own([])
+    assert responder.react_to_ndp(solicit(), 0.0) is None
+
+
+def test_a_flood_of_probes_is_not_turned_into_a_flood_to_all_nodes(
+    responder: Responder, counters: Counters
+) -> None:
+    probes = [responder.react_to_ndp(solicit(src="::"), 5.0) for _ in range(500)]
+    assert sum(reply is not None for reply in probes) == MULTICAST_ANSWERS_PER_SECOND
+    assert counters.frames[Outcome.LIMITED] == 500 - MULTICAST_ANSWERS_PER_SECOND
+
+
+@pytest.mark.parametrize("operation", [1, 2])
+def test_an_arp_frame_of_another_host_that_has_the_address_as_sender_is_a_claim(
+    responder: Responder, operation: int
+) -> None:
+    assert responder.react_to_arp(who_has(sender="10.0.0.9", op=operation), 0.0) == Claim(V4, THEIRS)
+
+
+def test_an_advertisement_or_solicitation_of_another_host_in_the_addresss_name_is_a_claim(
+    responder: Responder,
+) -> None:
+    header = Ether(src=THEIRS.hex(":"), dst="33:33:00:00:00:01")
+    body = ICMPv6ND_NA(tgt="fd00::9", S=0) / ICMPv6NDOptDstLLAddr(lladdr=THEIRS.hex(":"))
+    advertisement = header / IPv6(src="fe80::1", dst="ff02::1", hlim=255) / body
+    assert responder.react_to_ndp(bytes(advertisement), 0.0) == Claim(V6, THEIRS)
+    solicitation = header / IPv6(src="fd00::9", dst="ff02::1:ff00:1", hlim=255) / ICMPv6ND_NS(tgt="fd00::1")
+    assert responder.react_to_ndp(bytes(solicitation), 0.0) == Claim(V6, THEIRS)
+
+
+def test_our_own_announcements_that_come_back_are_no_claim(responder: Responder) -> None:
+    assert [responder.react_to_arp(frame, 0.0) for frame in responder.announcement(V4)] == [None, None]
+    assert [responder.react_to_ndp(frame, 0.0) for frame in responder.announcement(V6)] == [None]
+
+
+@given(st.binary(max_size=120), st.booleans())
+def test_no_frame_raises(octets: bytes, spoil: bool) -> None:
+    responder = Responder(OURS, Counters())
+    responder.own([V4, V6])
+    for valid, react in ((who_has(), responder.react_to_arp), (solicit(), responder.react_to_ndp)):
+        react(valid[: len(octets)] + octets if spoil else octets, 0.0)
+
+
+def test_what_happens_to_an_address_is_counted(responder: Responder, counters: Counters) -> None:
+    responder.react_to_arp(who_has(), 0.0)
+    responder.react_to_arp(who_has(sender="10.0.0.9"), 0.0)
+    responder.react_to_arp(TOKEN_RING, 0.0)
+    responder.announcement(V4)
+    counted = counters.addresses[V4]
+    assert (counted.requests, counted.answers, counted.announcements, counted.claims) == (1, 1, 1, 1)
+    assert counters.frames == {Outcome.ANSWERED: 1, Outcome.CLAIM: 1, Outcome.MALFORMED: 1}
+
+
+def test_a_stranger_is_reported_once_and_answered_once_in_a_defence_interval() -> None:
+    defences = Defences()
+    reactions = [defences.claimed(V4, THEIRS, by_agent=False, now=n * DEFEND_INTERVAL / 10) for n in range(11)]
+    assert reactions[0] == Defence(announce=True, report=True)
+    assert reactions[1:10] == [Defence(announce=False, report=False)] * 9
+    assert reactions[10] == Defence(announce=True, report=False)
+
+
+def test_strangers_that_take_turns_are_not_reported_at_every_frame() -> None:
+    defences = Defences()
+    reports = [
+        defences.claimed(V4, bytes((2, 0, 0, 0, 0, n % 200)), by_agent=False, now=n / 1_000).report
+        for n in range(5_000)
+    ]
+    assert sum(reports) == 1
+
+
+def test_another_agent_is_no_stranger_but_is_reminded() -> None:
+    defences = Defences()
+    assert defences.claimed(V4, THEIRS, by_agent=True, now=1.0) == Defence(announce=True, report=False)
+    assert defences.claimed(V4, THEIRS, by_agent=True, now=1.1) == Defence(announce=False, report=False)
+    assert defences.claimed(V4, THEIRS, by_agent=True, now=1.0 + RIVAL_INTERVAL).announce
+    assert defences.over(1e9) == []
+
+
+def test_a_conflict_is_over_when_the_stranger_has_been_silent_and_can_come_again() -> None:
+    defences = Defences()
+    defences.claimed(V4, THEIRS, by_agent=False, now=0.0)
+    defences.claimed(V4, THEIRS, by_agent=False, now=5.0)
+    assert defences.over(5.0 + CONFLICT_QUIET - 0.1) == []
+    assert defences.over(5.0 + CONFLICT_QUIET) == [V4]
+    assert defences.claimed(V4, THEIRS, by_agent=False, now=99.0).report
+
+
+def test_a_conflict_over_an_address_given_up_is_over() -> None:
+    defences = Defences()
+    defences.claimed(V4, THEIRS, by_agent=False, now=0.0)
+    assert defences.released(V4)
+    assert not defences.released(V4)

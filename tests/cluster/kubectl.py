@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from lab import binaries
-
-
-class KubectlError(AssertionError):
-    """kubectl failed; the message is what it told the user."""
+from lab.cluster import Cluster, KubectlError
 
 
 @dataclass(frozen=True, slots=True)
 class Kubectl:
-    """One kubeconfig, and a discovery cache of its own: another server on the same port has other kinds."""
+    """kubectl of one cluster."""
 
-    kubeconfig: Path
-    cache: Path
+    cluster: Cluster
 
-    def __call__(self, *arguments: str, stdin: str = "") -> str:
-        """What kubectl printed. Raises KubectlError."""
-        done = subprocess.run(
-            [binaries.find("kubectl"), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.cache}", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise KubectlError(done.stderr)
-        return done.stdout
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        """What kubectl printed. Raises KubectlError, whose message is what it told the user."""
+        return self.cluster.kubectl(*arguments, input=stdin)
 
     def create(self, manifest: dict[str, Any], *, dry_run: bool = True) -> dict[str, Any]:
         """The object as the API server would store it, or stored it. Raises KubectlError where it is refused."""

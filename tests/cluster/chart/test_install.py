@@ -9,11 +9,11 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lab import binaries
+from lab.cluster import Cluster, KubectlError
 from tests.cluster.kubectl import Kubectl
 
 CHART = Path(__file__).parents[3] / "charts" / "heraldlb"
@@ -24,8 +24,8 @@ Helm = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def kubectl(api_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
-    return Kubectl(Path(api_server.kubeconfig), tmp_path_factory.mktemp("kubectl"))
+def kubectl(api_server: Cluster) -> Kubectl:
+    return Kubectl(api_server)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,12 @@ def helm(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
-            [binaries.find("helm"), f"--kubeconfig={kubectl.kubeconfig}", f"--namespace={NAMESPACE}", *arguments],
+            [
+                binaries.find("helm"),
+                f"--kubeconfig={kubectl.cluster.kubeconfig}",
+                f"--namespace={NAMESPACE}",
+                *arguments,
+            ],
             env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
@@ -87,7 +92,7 @@ def test_the_accounts_have_the_rights_that_their_work_takes(installed: str, kube
         subject = f"--as=system:serviceaccount:{NAMESPACE}:tried-heraldlb-{account}"
         try:
             return kubectl("auth", "can-i", verb, resource, subject, *options) == "yes\n"
-        except AssertionError:
+        except KubectlError:
             return False
 
     own = f"--namespace={NAMESPACE}"

@@ -10,14 +10,14 @@ import pytest
 from tests.cluster.kubectl import Kubectl
 
 if TYPE_CHECKING:
-    from typing import Any
+    from lab.cluster import Cluster
 
 CRDS = Path(__file__).parents[3] / "crds"
 
 
 @pytest.fixture(scope="session")
-def kubectl(api_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
-    run = Kubectl(Path(api_server.kubeconfig), tmp_path_factory.mktemp("kubectl"))
+def kubectl(api_server: Cluster) -> Kubectl:
+    run = Kubectl(api_server)
     run("apply", "--server-side", "--force-conflicts", f"--filename={CRDS}")
     run("wait", "--for=condition=Established", "--timeout=30s", f"--filename={CRDS}")
     return run

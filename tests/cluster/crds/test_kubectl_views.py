@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.cluster import KubectlError
 from tests.cluster.crds.conftest import CRDS
-from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.kubectl import Kubectl
 
 API_VERSION = "heraldlb.io/v1beta1"
 THEN = "2026-01-02T03:04:05Z"

@@ -11,24 +11,26 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.cluster import KubectlError
 from tests.cluster.crds.conftest import CRDS
-from tests.cluster.kubectl import Kubectl, KubectlError
+from tests.cluster.kubectl import Kubectl
 
 GROUP = "earlier.example.com"
+PLURAL = "earlierpools"
 POOL = {
     "apiVersion": f"{GROUP}/v1beta1",
-    "kind": "AddressPool",
+    "kind": "EarlierPool",
     "metadata": {"name": "old"},
     "spec": {"addresses": ["10.0.0.5/24", "10.0.0.7"]},
 }
 
 
 def definition() -> dict[str, Any]:
-    """The AddressPool's own definition in a group of its own, so that no other test sees it change."""
+    """The AddressPool's definition under another name, so that no other test sees it change."""
     crd: dict[str, Any] = yaml.safe_load((CRDS / "heraldlb.io_addresspools.yaml").read_text())
-    crd["metadata"]["name"] = f"addresspools.{GROUP}"
+    crd["metadata"]["name"] = f"{PLURAL}.{GROUP}"
     crd["spec"]["group"] = GROUP
-    crd["spec"]["names"] |= {"shortNames": [], "categories": []}
+    crd["spec"]["names"] = {"kind": "EarlierPool", "plural": PLURAL}
     return crd
 
 
@@ -45,16 +47,16 @@ def stored_before_the_rules(kubectl: Kubectl) -> Iterator[str]:
     """The resource name of an object that today's rules refuse."""
     kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(without_rules(definition())))
     try:
-        kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/addresspools.{GROUP}")
+        kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{PLURAL}.{GROUP}")
         kubectl.create(POOL, dry_run=False)
         kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(definition()))
         # The API server takes up a changed schema behind the scenes, and says nowhere when it has.
         with contextlib.suppress(KubectlError):
             for _ in range(300):
                 kubectl.create(POOL | {"metadata": {"name": "new"}})
-        yield f"addresspools.{GROUP}/old"
+        yield f"{PLURAL}.{GROUP}/old"
     finally:
-        kubectl("delete", f"crd/addresspools.{GROUP}")
+        kubectl("delete", f"crd/{PLURAL}.{GROUP}")
 
 
 def test_an_old_object_can_be_edited_elsewhere_but_gets_no_new_mistakes(

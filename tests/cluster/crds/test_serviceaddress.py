@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from heraldlb.api.serviceaddress import object_name
-from tests.cluster.kubectl import Kubectl, KubectlError
+from lab.cluster import KubectlError
+from tests.cluster.kubectl import Kubectl
 
 
 def record(address: str, name: str | None = None, **spec: Any) -> dict[str, Any]:

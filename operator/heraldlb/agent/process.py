@@ -86,7 +86,7 @@ class Agent:
 
     def live(self) -> bool:
         """Whether the speaker's loop turns."""
-        return self._speaker is None or self._speaker.health() < STUCK
+        return self._speaker is None or not self._supplied.is_set() or self._speaker.health() < STUCK
 
     def ready(self) -> bool:
         """Whether the roles have been supplied with the cluster's state."""
@@ -107,16 +107,18 @@ class Agent:
         """Feed the roles until cancelled."""
         await feed.start()
         self._cluster.index_slices()
-        self._supplied.set()
         if self._speaker is not None:
-            self._speaker.start()
+            # Netlink is read synchronously at the start, for which this thread's event loop is no place.
+            await asyncio.to_thread(self._speaker.start)
+            REGISTRY.register(SpeakerCollector(self._speaker.stats))
+        self._supplied.set()
         async with asyncio.TaskGroup() as tasks:
             for work in self._work:
                 tasks.create_task(work())
 
     async def close(self) -> None:
         """Hand addresses over to other nodes, and write what is left to tell. Forwarding rules stay in force."""
-        if self._speaker is not None:
+        if self._speaker is not None and self._supplied.is_set():
             await asyncio.to_thread(self._speaker.close)
         await self._recorder.flush()
 
@@ -140,7 +142,6 @@ class Agent:
             report,
         )
         speaking = SpeakingRole(self._cluster, settings, speaker)
-        REGISTRY.register(SpeakerCollector(speaker.stats))
         self._work += [key_file.follow, statuses.run, speaking.run, lambda: speaking.probe(self._api)]
         self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
 

@@ -18,10 +18,13 @@ from heraldlb.api.serviceaddress import Holder, ServiceAddress
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An outcome already entered in the ledger, and the addresses that the Service must be taken off."""
+    """An outcome already entered in the ledger."""
 
     outcome: Outcome
     leaving: tuple[IPAddress, ...]
+    """Addresses that the Service must be taken off."""
+    helped: tuple[NamespacedName, ...]
+    """Whom it could help that this Service shares now, or on other terms; oldest first."""
 
 
 class Assignments:
@@ -59,13 +62,16 @@ class Assignments:
         outcome = decide(request, self.book, self.ledger)
         granted = {grant.address for grant in outcome.grants}
         leaving = tuple(address for address in self.ledger.held_by(request.uid) if address not in granted)
+        terms = holding_of(request)
+        shareable = False
         for grant in outcome.grants:
-            self.ledger.put(grant.address, grant.pool, holding_of(request))
+            shareable |= bool(terms.sharing_key) and self.ledger.holding(grant.address, request.uid) != terms
+            self.ledger.put(grant.address, grant.pool, terms)
         if outcome.waiting:
             self._waiting[request.service] = request.age
         else:
             self._waiting.pop(request.service, None)
-        return Decision(outcome, leaving)
+        return Decision(outcome, leaving, tuple(self.waiting()) if shareable else ())
 
     def leave(self, uid: str, addresses: Iterable[IPAddress]) -> list[NamespacedName]:
         """Take a Service off addresses. Returns whom that could help, oldest first."""

@@ -23,6 +23,7 @@ def pool_status(booked: BookedPool, book: PoolBook, ledger: Ledger, before: Raw,
     status: dict[str, Any] = {
         "observedGeneration": pool.generation,
         "conditions": merge(sequence(before, "conditions"), conditions, now),
+        "assigned": sum(count["assigned"] for count in counts.values()),
         "ipv4": counts["IPv4"],
         "ipv6": counts["IPv6"],
     }

@@ -108,6 +108,7 @@ class Reconciler:
         request = self.request(service)
         self._recognise(service, request)
         decision = self._assignments.decide(request)
+        self._revisit(decision.helped)
         await self._fulfil(service, decision)
 
     async def _fulfil(self, service: Service, decision: Decision) -> None:

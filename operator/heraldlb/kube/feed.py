@@ -37,7 +37,7 @@ RESYNC_PERIOD = 600.0
 RETRY_PERIOD = 1.0
 """Seconds between tries while the API server, or a kind, is missing."""
 
-# Peering is off, so nobody reads it; left to itself, Kopf asks for the user's name, which a container need not have.
+# Peering is off, so nobody reads it; left to itself, Kopf asks for its user's name, which a container may lack.
 _IDENTITY: Any = "heraldlb"
 
 KOPF_STOP_TIMEOUT = 5.0

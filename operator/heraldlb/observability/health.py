@@ -19,11 +19,15 @@ class Probe:
 
 
 def split_address(address: str) -> tuple[str | None, int]:
-    """Host and port of `host:port`, `[v6]:port` or `:port`. Raises ValueError, saying what is expected."""
+    """Host and port of `host:port`, `[v6]:port` or `:port`; host None: every address of both families.
+
+    Raises ValueError, saying what is expected.
+    """
     host, separator, port = address.rpartition(":")
     if not separator or not port.isdigit() or not 0 <= int(port) < 65536:
         raise ValueError(f'"{address}" is not HOST:PORT, [IPv6]:PORT or :PORT')
-    return host.strip("[]") or None, int(port)
+    # A listener on "::" would leave out IPv4: asyncio makes IPv6 sockets IPv6-only.
+    return None if host in ("", "[::]") else host.strip("[]"), int(port)
 
 
 @asynccontextmanager

@@ -21,3 +21,5 @@ def configure(level: str, style: Format) -> None:
     quiet = logging.DEBUG if level == "debug" else logging.WARNING
     for name in ("kopf", "aiohttp", "asyncio"):
         logging.getLogger(name).setLevel(quiet)
+    # It warns that it handles no signals, which is as it should be: the process does.
+    logging.getLogger("kopf._core.reactor.running").setLevel(max(quiet, logging.ERROR))

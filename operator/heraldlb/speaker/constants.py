@@ -67,6 +67,10 @@ MULTICAST_ANSWERS_PER_SECOND: Final = 50
 """Answers to duplicate-address probes go to all nodes (RFC 4861 section 7.2.4): a forged flood of probes must
 not make us flood every host of the LAN."""
 
+REMEMBERED_FRAMES: Final = 1_024
+"""Frames of either family whose replies an interface remembers, the least recent forgotten first. Bounds the memory
+that a host sending ever new frames can fill."""
+
 PACKET_BUFFER: Final = 1_048_576
 """Octets of a packet socket's receive buffer: about 1,300 small frames as the kernel accounts them."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker import arp, ndp
-from heraldlb.speaker.constants import MULTICAST_ANSWERS_PER_SECOND
+from heraldlb.speaker.constants import MULTICAST_ANSWERS_PER_SECOND, REMEMBERED_FRAMES
 from heraldlb.speaker.ethernet import BROADCAST, FrameError
 from heraldlb.speaker.pacing import TokenBucket
 from heraldlb.speaker.stats import AddressCounters, Counters
@@ -43,59 +44,51 @@ class Claim:
     mac: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a frame means while the owned addresses stay the same."""
+
+    outcome: Outcome
+    address: IPAddress | None = None
+    reply: bytes | None = None
+    claim: Claim | None = None
+    to_all: bool = False
+
+
+_UNRELATED: Final = _Reading(Outcome.UNRELATED)
+_MALFORMED: Final = _Reading(Outcome.MALFORMED)
+
+
 class Responder:
-    """Answers for the addresses owned on one interface, whose hardware address is `mac`."""
+    """Answers for the addresses owned on one interface, whose hardware address is `mac`.
+
+    A neighbour that asks again sends the same octets, so the reply to a frame is made once and remembered.
+    """
 
     def __init__(self, mac: bytes, counters: Counters) -> None:
         self._mac = mac
         self._counters = counters
         self._addresses: dict[bytes, IPAddress] = {}
         self._multicast = TokenBucket(MULTICAST_ANSWERS_PER_SECOND)
+        self.own(())
 
     def own(self, addresses: Iterable[IPAddress]) -> None:
         """Answer for these and no others."""
         self._addresses = {address.packed: address for address in addresses}
+        self._read_arp = lru_cache(REMEMBERED_FRAMES)(self._arp)
+        self._read_ndp = lru_cache(REMEMBERED_FRAMES)(self._ndp)
 
     def react_to_arp(self, frame: bytes, now: float) -> bytes | Claim | None:
         """The reply to send, the claim to look into, or None. Never raises for what a frame holds."""
-        claimed, wanted = self._addresses.get(frame[_ARP_SENDER]), self._addresses.get(frame[_ARP_TARGET])
-        if claimed is None and wanted is None:
-            return self._nothing(Outcome.UNRELATED)
-        try:
-            packet = arp.decode(frame)
-        except FrameError:
-            return self._nothing(Outcome.MALFORMED)
-        if packet.sender_mac == self._mac or packet.ethernet.destination not in (BROADCAST, self._mac):
-            return self._nothing(Outcome.UNRELATED)
-        if claimed is not None:
-            return self._claim(claimed, packet.sender_mac)
-        if packet.operation != arp.REQUEST or wanted is None:
-            return self._nothing(Outcome.UNRELATED)
-        return self._answer(wanted, arp.answer(packet, self._mac))
+        if frame[_ARP_TARGET] in self._addresses or frame[_ARP_SENDER] in self._addresses:
+            return self._react(self._read_arp(frame), now)
+        return self._react(_UNRELATED, now)
 
     def react_to_ndp(self, frame: bytes, now: float) -> bytes | Claim | None:
         """As `react_to_arp`, for neighbour solicitations and advertisements."""
-        claimed, wanted = self._addresses.get(frame[_NDP_SOURCE]), self._addresses.get(frame[_NDP_TARGET])
-        if claimed is None and wanted is None:
-            return self._nothing(Outcome.UNRELATED)
-        try:
-            message = ndp.decode(frame)
-        except FrameError:
-            return self._nothing(Outcome.MALFORMED)
-        station = message.link_layer or message.ethernet.source
-        if station == self._mac or message.ethernet.source == self._mac:
-            return self._nothing(Outcome.UNRELATED)
-        if isinstance(message, ndp.NeighborAdvertisement):
-            claimed = wanted
-        if claimed is not None:
-            return self._claim(claimed, station)
-        if wanted is None:
-            return self._nothing(Outcome.UNRELATED)
-        if isinstance(message, ndp.NeighborSolicitation):
-            if message.source == ndp.UNSPECIFIED and not self._multicast.take(now):
-                return self._nothing(Outcome.LIMITED)
-            return self._answer(wanted, ndp.answer(message, self._mac))
-        return self._nothing(Outcome.UNRELATED)
+        if frame[_NDP_TARGET] in self._addresses or frame[_NDP_SOURCE] in self._addresses:
+            return self._react(self._read_ndp(frame), now)
+        return self._react(_UNRELATED, now)
 
     def announcement(self, address: IPAddress) -> tuple[bytes, ...]:
         """The frames that tell the LAN where the address is now."""
@@ -108,21 +101,57 @@ class Responder:
         """The multicast groups in which solicitations for the owned addresses arrive."""
         return frozenset(ndp.solicited_node(a) for a in self._addresses.values() if isinstance(a, IPv6Address))
 
-    def _answer(self, address: IPAddress, reply: bytes) -> bytes:
-        counters = self._of(address)
-        counters.requests += 1
-        counters.answers += 1
-        self._counters.frames[Outcome.ANSWERED] += 1
-        return reply
+    def _react(self, reading: _Reading, now: float) -> bytes | Claim | None:
+        if reading.to_all and not self._multicast.take(now):
+            self._counters.frames[Outcome.LIMITED] += 1
+            return None
+        self._counters.frames[reading.outcome] += 1
+        if reading.address is not None:
+            counters = self._of(reading.address)
+            if reading.claim is not None:
+                counters.claims += 1
+            else:
+                counters.requests += 1
+                counters.answers += 1
+        return reading.reply or reading.claim
 
-    def _claim(self, address: IPAddress, mac: bytes) -> Claim:
-        self._of(address).claims += 1
-        self._counters.frames[Outcome.CLAIM] += 1
-        return Claim(address, mac)
+    def _arp(self, frame: bytes) -> _Reading:
+        try:
+            packet = arp.decode(frame)
+        except FrameError:
+            return _MALFORMED
+        if packet.sender_mac == self._mac or packet.ethernet.destination not in (BROADCAST, self._mac):
+            return _UNRELATED
+        claimed = self._addresses.get(packet.sender_ip.packed)
+        wanted = self._addresses.get(packet.target_ip.packed)
+        if claimed is not None:
+            return _claim(claimed, packet.sender_mac)
+        if wanted is None or packet.operation != arp.REQUEST:
+            return _UNRELATED
+        return _Reading(Outcome.ANSWERED, wanted, arp.answer(packet, self._mac))
 
-    def _nothing(self, outcome: Outcome) -> bytes | Claim | None:
-        self._counters.frames[outcome] += 1
-        return None
+    def _ndp(self, frame: bytes) -> _Reading:
+        try:
+            message = ndp.decode(frame)
+        except FrameError:
+            return _MALFORMED
+        station = message.link_layer or message.ethernet.source
+        if self._mac in (station, message.ethernet.source):
+            return _UNRELATED
+        claimed = self._addresses.get(message.source.packed)
+        wanted = self._addresses.get(message.target.packed)
+        if isinstance(message, ndp.NeighborAdvertisement):
+            return _UNRELATED if wanted is None else _claim(wanted, station)
+        if claimed is not None:
+            return _claim(claimed, station)
+        if wanted is None:
+            return _UNRELATED
+        reply = ndp.answer(message, self._mac)
+        return _Reading(Outcome.ANSWERED, wanted, reply, to_all=message.source == ndp.UNSPECIFIED)
 
     def _of(self, address: IPAddress) -> AddressCounters:
         return self._counters.addresses.setdefault(address, AddressCounters())
+
+
+def _claim(address: IPAddress, mac: bytes) -> _Reading:
+    return _Reading(Outcome.CLAIM, address, claim=Claim(address, mac))

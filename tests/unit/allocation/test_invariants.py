@@ -207,6 +207,7 @@ class Cluster(RuleBasedStateMachine):
     def _visit(self, name: str) -> None:
         asked = self._request(name)
         decision = self.assignments.decide(asked)
+        self._revisit([key for key in decision.helped if key.name != name])
         self._revisit(self.assignments.leave(asked.uid, decision.leaving))
 
     def _held(self) -> dict[str, list[str]]:

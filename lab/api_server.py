@@ -39,7 +39,8 @@ class ApiServer(Cluster):
         """`controller_manager`: without it no EndpointSlices, no default ServiceAccounts, no end of namespaces."""
         super().__init__(store.base_folder() / (name or store.new_name()), progress)
         self._with_manager = controller_manager
-        self._control_plane = ControlPlane(Register(self.folder), network=None, host=_LOOPBACK, port=_free_port())
+        self._register = Register(self.folder)
+        self._control_plane = ControlPlane(self._register, network=None, host=_LOOPBACK, port=_free_port())
         self._supervision: Supervision | None = None
 
     @property
@@ -78,9 +79,12 @@ class ApiServer(Cluster):
 
     def down(self) -> None:
         """End its processes and remove its folder. Harmless when it is down."""
+        processes = self._register.all().values()
         if self._supervision:
             self._supervision.end()
             self._supervision = None
+            for process in processes:
+                process.reap()
 
     def stop_api_server(self) -> None:
         """Stop kube-apiserver; etcd keeps the state."""

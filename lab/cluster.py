@@ -154,7 +154,7 @@ class Cluster(ABC):
                 self.apply(*crds)
                 for crd in crds:
                     self.wait_until(f"crd/{crd['metadata']['name']}", "condition=Established")
-            self._ensure_namespace(namespace)
+            self.create_namespace(namespace)
             others = [_placed(body, namespace) for body in rendered if body["kind"] != "CustomResourceDefinition"]
             if others:
                 self.apply(*others)
@@ -175,7 +175,8 @@ class Cluster(ABC):
     def _release_file(self, release: str) -> Path:
         return self.folder / "releases" / f"{release}.json"
 
-    def _ensure_namespace(self, namespace: str) -> None:
+    def create_namespace(self, namespace: str) -> None:
+        """Make a namespace, if it is not there; return when pods can be made in it. Raises LabError."""
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         # Pods cannot be made before the namespace's ServiceAccount is.
         wait_for(

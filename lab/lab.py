@@ -57,6 +57,7 @@ class Lab(Cluster):
         self._relay_port: int | None = None
         self._supervision: Supervision | None = None
         self._is_kept = False
+        self._is_there = False
         self.hosts = {name: self._host(addresses) for name, addresses in self._addresses.items()}
 
     @classmethod
@@ -65,6 +66,7 @@ class Lab(Cluster):
         folder, state = store.existing(name)
         lab = cls(state.nodes, folder.name, progress=progress)
         lab._relay_port = state.relay_port
+        lab._is_there = True
         return lab
 
     def _host(self, addresses: HostAddresses) -> Host:
@@ -111,6 +113,7 @@ class Lab(Cluster):
         """Return when all nodes are Ready and pods can be made. Raises LabError."""
         binaries.find_all(self._progress)
         store.create(self.name)
+        self._is_there = True
         self._supervision = Supervision(self.folder)
         with step("Starting the control plane", self._progress):
             self._network.up(self._addresses)
@@ -138,11 +141,15 @@ class Lab(Cluster):
 
     def down(self) -> None:
         """Take everything away: processes, namespaces, files. Harmless when it is down."""
+        processes = self._register.all().values()
         if self._supervision:
             self._supervision.end()
             self._supervision = None
-        else:
+        elif self._is_there:
             teardown(self.folder)
+        self._is_there = False
+        for process in processes:
+            process.reap()
 
     def _save(self, *, kept: bool) -> None:
         state = store.State(

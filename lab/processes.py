@@ -68,20 +68,16 @@ class Process:
         return True
 
     def wait(self, timeout: float) -> bool:
-        """Wait until it has ended, at most `timeout` seconds; True if it has. Reaps it if it is a child of ours."""
+        """Wait until it has ended, at most `timeout` seconds; True if it has."""
         descriptor = self._descriptor()
         if descriptor is None:
             return True
         try:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
-            ended = bool(poll.poll(timeout * 1000))
+            return bool(poll.poll(timeout * 1000))
         finally:
             os.close(descriptor)
-        if ended:
-            with suppress(ChildProcessError):
-                os.waitpid(self.pid, os.WNOHANG)
-        return ended
 
     def is_alive(self) -> bool:
         return not self.wait(0)
@@ -95,6 +91,11 @@ class Process:
         """SIGKILL; returns when it has ended."""
         if self.send(signal.SIGKILL):
             self.wait(10)
+
+    def reap(self) -> None:
+        """Let the kernel forget it, if it is a child of this process that has ended; not for subprocess.Popen's."""
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
 
     def children(self) -> list[Process]:
         return [process for pid in all_pids() if _parent(pid) == self.pid and (process := Process.of(pid))]
@@ -242,7 +243,10 @@ class Register:
             return None
 
     def remove(self, name: str) -> None:
-        (self.folder / name).unlink(missing_ok=True)
+        """Forget a process that has ended."""
+        if process := self.get(name):
+            process.reap()
+            (self.folder / name).unlink(missing_ok=True)
 
     def all(self) -> dict[str, Process]:
         if not self.folder.is_dir():

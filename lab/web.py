@@ -13,6 +13,7 @@ import asyncio
 import os
 import signal
 import socket
+from typing import cast
 
 _MAX_REQUEST = 64 * 1024
 
@@ -79,8 +80,8 @@ class EchoDatagrams(asyncio.DatagramProtocol):
         self._prefix = pod.encode() + b" "
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # Not an instance of it in Python 3.11.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._transport.sendto(self._prefix + data, addr)

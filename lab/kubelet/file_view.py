@@ -127,7 +127,8 @@ class FileView:
         below = os.open(folder, os.O_PATH | os.O_CLOEXEC)
         self._cover(folder, "mode=0755")
         (folder / _BELOW).mkdir(mode=0o755)
-        mount(f"/proc/self/fd/{below}", str(folder / _BELOW), flags=MS_BIND | MS_REC)
+        # Not recursively: the cover is a mount below the folder, too.
+        mount(f"/proc/self/fd/{below}", str(folder / _BELOW), flags=MS_BIND)
         os.close(below)
         for entry in entries:
             (folder / entry).symlink_to(f"{_BELOW}/{entry}")

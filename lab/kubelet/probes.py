@@ -82,8 +82,8 @@ class Probe:
     async def follow(self, report: Callable[[bool], None]) -> None:
         """Probe for ever, and report every result that the thresholds make count.
 
-        What fails is asked again soon, so that a start is not rounded up to a whole period; it counts as failed when
-        it has failed for as long as `failures` whole periods would have taken to tell.
+        What fails is asked again soon, so that a start is not rounded up to a whole period; it counts as failed
+        when it has failed for as long as `failures` whole periods would have taken to tell.
         """
         await asyncio.sleep(self.initial_delay)
         time = asyncio.get_running_loop().time

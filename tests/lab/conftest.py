@@ -1,0 +1,29 @@
+"""A lab of three nodes for the whole session, and a namespace of its own for every test."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.lab import Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session", name="lab")
+def running_lab() -> Iterator[Lab]:
+    """Tests heal what they cut, power on what they power off, and delete what they create."""
+    with Lab(nodes=3) as lab:
+        yield lab
+
+
+@pytest.fixture
+def namespace(lab: Lab) -> Iterator[str]:
+    """Deleted, with all that is in it, after the test."""
+    name = f"test-{secrets.token_hex(4)}"
+    lab.create_namespace(name)
+    yield name
+    lab.kubectl("delete", "namespace", name, "--wait=false")

@@ -24,7 +24,7 @@ class Decision:
     leaving: tuple[IPAddress, ...]
     """Addresses that the Service must be taken off."""
     helped: tuple[NamespacedName, ...]
-    """Whom it could help that this Service shares now, or on other terms; oldest first."""
+    """Whom it could help that this Service shares, on other terms than before, or no more; oldest first."""
 
 
 class Assignments:
@@ -65,7 +65,9 @@ class Assignments:
         terms = holding_of(request)
         shareable = False
         for grant in outcome.grants:
-            shareable |= bool(terms.sharing_key) and self.ledger.holding(grant.address, request.uid) != terms
+            before = self.ledger.holding(grant.address, request.uid)
+            keyed = bool(terms.sharing_key or (before is not None and before.sharing_key))
+            shareable |= keyed and before != terms
             self.ledger.put(grant.address, grant.pool, terms)
         if outcome.waiting:
             self._waiting[request.service] = request.age

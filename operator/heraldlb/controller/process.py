@@ -9,7 +9,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from heraldlb.api.group import CONTROLLER_NAME
+from heraldlb.controller.metrics import AllocationCollector
 from heraldlb.controller.settings import ControllerSettings
 from heraldlb.controller.term import Term
 from heraldlb.kube import credentials
@@ -40,6 +43,8 @@ async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyn
     """Run until `stop` is set, then give the Lease back. Raises CredentialsError."""
     configuration = await credentials.load(process.kubeconfig)
     acting = asyncio.Event()
+    collector = AllocationCollector()
+    REGISTRY.register(collector)
     async with Api(configuration) as api:
         probe = Probe(
             live=lambda: True,
@@ -51,7 +56,7 @@ async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyn
             stopping = asyncio.create_task(stop.wait(), name="stop")
             while not stop.is_set():
                 term = Term(api, configuration, settings, recorder)
-                await _until(stopping, _hold(Lease(api, process.lease), term, acting))
+                await _until(stopping, _hold(Lease(api, process.lease), term, acting, collector))
             await recorder.flush()
             recording.cancel()
             await asyncio.gather(recording, return_exceptions=True)
@@ -68,8 +73,9 @@ async def _until(stopping: asyncio.Task[bool], work: Coroutine[Any, Any, None]) 
         await asyncio.wait({stopping}, timeout=RESTART_PERIOD)
 
 
-async def _hold(lease: Lease, term: Term, acting: asyncio.Event) -> None:
+async def _hold(lease: Lease, term: Term, acting: asyncio.Event, collector: AllocationCollector) -> None:
     async with lease.held() as lost:
+        collector.assignments = term.assignments
         acts = asyncio.create_task(term.run(acting), name="act")
         loses = asyncio.create_task(lost.wait(), name="lease lost")
         try:
@@ -77,6 +83,7 @@ async def _hold(lease: Lease, term: Term, acting: asyncio.Event) -> None:
             if acts.done():
                 await acts
         finally:
+            collector.assignments = None
             acts.cancel()
             loses.cancel()
             await asyncio.gather(acts, loses, return_exceptions=True)

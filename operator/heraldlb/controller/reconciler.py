@@ -18,6 +18,7 @@ from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.services import Service, parse_service
 from heraldlb.controller.assignments import Assignments, Decision
 from heraldlb.controller.cluster import Cluster
+from heraldlb.controller.metrics import DECISIONS
 from heraldlb.controller.records import AddressTakenError, Records
 from heraldlb.controller.service_status import StatusPatch, assigned, released
 from heraldlb.controller.settings import ControllerSettings, ServiceClass
@@ -216,6 +217,7 @@ class Reconciler:
                 self._cluster.services.observe("MODIFIED", raw)
 
     def _tell(self, service: Service, reason: Reason, message: str, *, good: bool) -> None:
+        DECISIONS.labels(reason.value).inc()
         subject = Subject("v1", "Service", service.id, service.uid)
         self._recorder.record(Happening(subject, reason, message, "AssignAddress", warning=not good))
 

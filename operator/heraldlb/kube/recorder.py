@@ -76,6 +76,8 @@ class Recorder:
                 await self._write(happening)
             except (ApiError, ApiUnavailableError) as error:
                 log.debug("an Event was not written: %s", error)
+            except Exception:
+                log.exception("an Event was not written")
             finally:
                 self._pending.task_done()
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 import pytest
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 
+from heraldlb.speaker.interfaces import Link, usable
+from heraldlb.speaker.links import LinkMonitor
+from lab.namespaces import Surroundings, named, run_in
 from tests.lab.speaker_net import ADDRESSES, ALL, CLIENT, CLIENT_MAC, MAC, NODES, Lan, question, until
 
 BOTH = pytest.mark.parametrize("address", [ADDRESSES[4][0], ADDRESSES[6][0]], ids=["IPv4", "IPv6"])
@@ -237,3 +241,33 @@ def test_a_stranger_that_claims_an_address_is_reported_and_answered_with_an_anno
     assert (conflict["mac"], conflict["interface"]) == (stranger, "eth0")
     until(lambda: cluster.neighbour(address) == MAC[owner])
     assert cluster.await_owner(address) == owner
+
+
+def test_interfaces_are_followed_by_netlink_events_and_ports_of_a_bridge_are_known(lan: Lan) -> None:
+    monitor = run_in(Surroundings(network=named(lan.namespace("node-1"))), LinkMonitor)
+    try:
+
+        def now(name: str) -> Link | None:
+            monitor.read()
+            return next((each for each in monitor.links() if each.name == name), None)
+
+        before = now("eth0")
+        assert before is not None
+        assert usable(before)
+        assert ip_network("192.168.78.0/24") in before.prefixes
+        loopback = now("lo")
+        assert loopback is not None
+        assert not usable(loopback)
+
+        lan.ip("node-1", "link add br0 type bridge")
+        lan.ip("node-1", "link set eth0 master br0")
+        until(lambda: (port := now("eth0")) is not None and port.enslaved)
+        lan.ip("node-1", "addr add 10.79.0.1/24 dev br0")
+        lan.ip("node-1", "link set br0 up")
+        until(lambda: (bridge := now("br0")) is not None and usable(bridge) and bool(bridge.prefixes))
+        lan.ip("node-1", "link del br0")
+        until(lambda: now("br0") is None and now("eth0") == before)
+        lan.ip("node-1", "link set eth0 arp off")
+        until(lambda: (silent := now("eth0")) is not None and not usable(silent))
+    finally:
+        monitor.close()

@@ -32,8 +32,6 @@ class Verdict(StrEnum):
     hears us."""
     REPLAYED = "Replayed"
     """Not newer than one already seen."""
-    DEPARTED = "Departed"
-    """From an incarnation that said goodbye."""
     UNKNOWN_SENDER = "UnknownSender"
     """The cluster's objects name no such node."""
 
@@ -57,7 +55,6 @@ class _Record:
     confirmed: float = float("-inf")
     answered: float = float("-inf")
     heard: bool = False
-    departed: int = 0
     standing: Standing = Standing.JOINING
     offers: tuple[Offer, ...] | None = None
     hears: dict[bytes, Standing] = field(default_factory=dict)
@@ -110,8 +107,6 @@ class Membership:
         record = self._records.get(message.sender)
         if record is None:
             return Receipt(Verdict.UNKNOWN_SENDER)
-        if message.incarnation == record.departed:
-            return Receipt(Verdict.DEPARTED)
         if not self._is_news(record, message, now):
             return Receipt(Verdict.REPLAYED)
         if message.incarnation != record.incarnation and record.heard:
@@ -183,13 +178,12 @@ class Membership:
         record.confirmed = now
         if before != (record.standing, record.offers, record.hears):
             self.version += 1
-        if message.standing is Standing.LEAVING:
-            record.departed = message.incarnation
+        if message.standing is Standing.LEAVING and record.heard:
             self._lose(record)
 
     def _newly_heard(self, record: _Record, now: float) -> bool:
         """Mark the peer as heard; whether it should learn at once that it is."""
-        if record.heard or record.departed == record.incarnation:
+        if record.heard or record.standing is Standing.LEAVING:
             return False
         record.heard = True
         self.version += 1

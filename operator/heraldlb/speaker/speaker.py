@@ -37,9 +37,8 @@ class Speaker:
         self._thread.start()
 
     def apply(self, desired: Desired) -> None:
-        """Replace the snapshot to act on. Thread-safe, returns at once."""
-        if self._running:
-            self._started.apply(desired)
+        """Replace the snapshot to act on. Thread-safe, returns at once; without effect after `close`."""
+        self._started.apply(desired)
 
     def close(self) -> None:
         """Say goodbye so that peers take over at once, go on answering while they do, then stop. Blocks for about
@@ -47,8 +46,7 @@ class Speaker:
         thread = self._thread
         if thread is None:
             return
-        if thread.is_alive():
-            self._started.leave()
+        self._started.leave()
         thread.join(_CLOSE_TIMEOUT)
         if thread.is_alive():
             log.error("the speaker has not stopped within %.0f s", _CLOSE_TIMEOUT)
@@ -67,10 +65,6 @@ class Speaker:
         if self._loop is None:
             raise RuntimeError("the speaker is not started: call start() first")
         return self._loop
-
-    @property
-    def _running(self) -> bool:
-        return self._started is not None and self._thread is not None and self._thread.is_alive()
 
     @staticmethod
     def _run(loop: Loop) -> None:

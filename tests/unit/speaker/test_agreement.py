@@ -11,7 +11,7 @@ from heraldlb.speaker.election import Ineligible
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.messages import Message, decode, encode
 from heraldlb.speaker.standing import Standing
-from tests.unit.speaker.simulation import ADDRESSES, KEY, Cluster, link
+from tests.unit.speaker.simulation import ADDRESSES, KEY, STEP, Cluster, link
 
 NAMES = ("a", "b", "c")
 SETTLED = 2.0
@@ -199,6 +199,19 @@ def test_a_node_that_was_stopped_answers_nothing_on_waking_although_heartbeats_p
     assert cluster.nodes[hung].inbox
     with cluster.hardly_two_owners(SETTLED):
         cluster.resume(hung)
+    assert cluster.everything_owned_once()
+
+
+def test_of_two_nodes_the_one_that_was_stopped_owns_nothing_from_the_first_moment_it_wakes() -> None:
+    cluster = Cluster(("a", "b"))
+    cluster.start()
+    cluster.run(SETTLED)
+    cluster.stop("a")
+    cluster.run(SETTLED)
+    cluster.resume("a")
+    cluster.run(STEP)
+    assert not cluster.nodes["a"].owned
+    cluster.run(SETTLED)
     assert cluster.everything_owned_once()
 
 

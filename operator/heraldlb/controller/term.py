@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from typing import Any
 
 from heraldlb.api.addresspool import AddressPool
@@ -53,7 +52,7 @@ class Term:
             api, self._cluster, self.assignments, recorder, settings, revisit=self.queue.mark_all
         )
         self._settings = settings
-        self._later: set[asyncio.TimerHandle] = set()
+        self._strangers: dict[IPAddress, asyncio.TimerHandle] = {}
         load_balancers = {"fieldSelector": "spec.type=LoadBalancer"}
         self._feed = Feed(
             api,
@@ -90,7 +89,7 @@ class Term:
         finally:
             ready.clear()
             self.queue.close()
-            for handle in self._later:
+            for handle in self._strangers.values():
                 handle.cancel()
             await self._feed.close()
 
@@ -132,18 +131,13 @@ class Term:
         if record is None:
             return
         self._statuses.touch()
-        if self._reconciler.differs(record.address):
-            handle = asyncio.get_running_loop().call_later(STRANGER_DELAY, self._put_right, record.address)
-            self._later = {
-                each for each in self._later if not each.cancelled() and each.when() > handle.when() - 60
-            }
-            self._later.add(handle)
+        if record.address not in self._strangers and self._reconciler.differs(record.address):
+            loop = asyncio.get_running_loop()
+            self._strangers[record.address] = loop.call_later(STRANGER_DELAY, self._put_right, record.address)
 
     def _put_right(self, address: IPAddress) -> None:
+        del self._strangers[address]
         if self._reconciler.differs(address):
             log.warning("the record of %s is not what was assigned; putting it right", address)
-            holders: Iterable[NamespacedName] = (
-                holding.service for holding in self.assignments.ledger.holdings(address)
-            )
             self.queue.mark(address)
-            self.queue.mark_all(holders)
+            self.queue.mark_all(holding.service for holding in self.assignments.ledger.holdings(address))

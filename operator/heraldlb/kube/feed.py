@@ -135,7 +135,7 @@ class Feed:
                 subscription.relist_at = None
                 items, version = await self._list_when_possible(subscription)
                 for change in subscription.mirror.replace(items, version):
-                    subscription.on_change(change)
+                    _deliver(subscription, change)
             times = [each.relist_at for each in self._subscriptions if each.relist_at is not None]
             wait = min([*times, last + RESYNC_PERIOD]) - time.monotonic()
             self._relists.clear()
@@ -154,7 +154,7 @@ class Feed:
                 self._relists.set()
             change = subscription.mirror.observe(event, raw)
             if change is not None:
-                subscription.on_change(change)
+                _deliver(subscription, change)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._stop.is_set():
@@ -197,6 +197,14 @@ class Feed:
             if not self._drain_scheduled and not self._stop.is_set():
                 self._drain_scheduled = True
                 loop.call_soon_threadsafe(self._drain)
+
+
+def _deliver(subscription: Subscription, change: Change[Any]) -> None:
+    try:
+        subscription.on_change(change)
+    except Exception:
+        # One change that is not understood must not keep all later ones from being delivered.
+        log.exception("a change of %s %s was not handled", subscription.resource, change.key)
 
 
 def _settings(subscriptions: Sequence[Subscription]) -> kopf.OperatorSettings:

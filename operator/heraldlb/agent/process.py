@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -45,8 +46,14 @@ class ProcessSettings:
     metrics_address: str
 
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds for which one thread may keep the interpreter from another; the default, ten times that, is how long an ARP
+request would wait behind the decoding of a large object."""
+
+
 async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then hand over and end. Raises CredentialsError, KeyFileError."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     configuration = await credentials.load(process.kubeconfig)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(Api(configuration))

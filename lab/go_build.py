@@ -70,6 +70,9 @@ def build(module: str, package: str, version: str, target: Path, cache: Path, pr
         "k8s.io/component-base/version.gitMajor": major,
         "k8s.io/component-base/version.gitMinor": minor,
         "helm.sh/helm/v3/internal/version.version": version,
+        # What Helm believes of the cluster when it may not ask: its releases are stamped with a recent one, too.
+        "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor": "1",
+        "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": "36",
     }
     flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in stamps.items())])
     environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}

@@ -47,8 +47,8 @@ class ProcessSettings:
 
 
 SWITCH_INTERVAL = 0.0005
-"""Seconds for which one thread may keep the interpreter from another; the default, ten times that, is how long an ARP
-request would wait behind the decoding of a large object."""
+"""Seconds for which one thread may keep the interpreter from another. With the default, ten times that, an ARP
+request waits longer behind busy Python than everything else takes to answer it."""
 
 
 async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.Event) -> None:

@@ -26,58 +26,53 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
 
 @click.command(short_help="Announce addresses and forward Services on one node.")
 @options.shared(metrics_port=7473)
-@click.option(
+@options.option(
     "--node-name", envvar="HERALD_NODE_NAME", help="Name of this node's Node object. Default: the host name."
 )
-@click.option(
+@options.option(
     "--roles",
     envvar="HERALD_ROLES",
     default=",".join(ROLES),
-    show_default=True,
     callback=_roles,
     help="What this agent does: speaker (ARP and NDP), forwarder (nftables), or both.",
 )
-@click.option(
+@options.option(
     "--membership-key-file",
     envvar="HERALD_MEMBERSHIP_KEY_FILE",
     default="",
     help="Secret that all agents share, one key a line; needed by the speaker.",
 )
-@click.option(
+@options.option(
     "--membership-port",
     envvar="HERALD_MEMBERSHIP_PORT",
     type=click.IntRange(1, 65535),
     default=constants.MEMBERSHIP_PORT,
-    show_default=True,
     help="UDP port of heartbeats between agents.",
 )
-@click.option(
+@options.option(
     "--heartbeat-interval",
     envvar="HERALD_HEARTBEAT_INTERVAL",
     type=options.Duration(),
     default=f"{constants.HEARTBEAT_INTERVAL * 1000:g}ms",
-    show_default=True,
     help="Time between heartbeats to each peer.",
 )
-@click.option(
+@options.option(
     "--failure-timeout",
     envvar="HERALD_FAILURE_TIMEOUT",
     type=options.Duration(),
     default=f"{constants.FAILURE_TIMEOUT * 1000:g}ms",
-    show_default=True,
     help="Silence after which a peer is dead and its addresses move; at least three intervals.",
 )
-@click.option(
+@options.option(
     "--ignore-exclude-label",
     envvar="HERALD_IGNORE_EXCLUDE_LABEL",
     is_flag=True,
     help="Announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers.",
 )
-@click.option(
+@options.option(
     "--node-port-addresses",
     envvar="HERALD_NODE_PORT_ADDRESSES",
     default=PRIMARY,
-    show_default=True,
     help="Where node ports are served: primary (the Node's first InternalIP of each family), or CIDRs with commas.",
 )
 def agent(
@@ -96,7 +91,7 @@ def agent(
 ) -> None:
     """Announce addresses on layer 2 and forward Services on one node.
 
-    Needs CAP_NET_RAW (speaker) and CAP_NET_ADMIN (forwarder), in the node's own network namespace.
+    Needs CAP_NET_ADMIN, and for the speaker CAP_NET_RAW, in the node's own network namespace.
     """
     name = node_name or socket.gethostname()
     if SPEAKER in roles and not membership_key_file:

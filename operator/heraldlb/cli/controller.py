@@ -17,36 +17,31 @@ from heraldlb.kube.lease import LeaseSettings
 
 @click.command(short_help="Assign addresses of AddressPools to Services.")
 @options.shared(metrics_port=7472)
-@click.option(
+@options.option(
     "--load-balancer-class",
     envvar="HERALD_LOAD_BALANCER_CLASS",
     default=LOAD_BALANCER_CLASS,
-    show_default=True,
     help="Serve Services of this spec.loadBalancerClass.",
 )
-@click.option(
+@options.option(
     "--default-class/--no-default-class",
     envvar="HERALD_DEFAULT_CLASS",
     default=True,
-    show_default=True,
     help="Serve Services without a class as well.",
 )
-@click.option(
+@options.option(
     "--annotation-aliases/--no-annotation-aliases",
     envvar="HERALD_ANNOTATION_ALIASES",
     default=True,
-    show_default=True,
     help="Read MetalLB's and Cilium's annotations on Services, too.",
 )
-@click.option(
+@options.option(
     "--lease-namespace",
     envvar="HERALD_LEASE_NAMESPACE",
     help="Namespace of the Lease that decides which replica acts. Default: the pod's, else kube-system.",
 )
-@click.option(
-    "--lease-name", envvar="HERALD_LEASE_NAME", default="heraldlb-controller", show_default=True, help="Its name."
-)
-@click.option("--identity", envvar="HERALD_IDENTITY", help="Name of this replica in it. Default: the host name.")
+@options.option("--lease-name", envvar="HERALD_LEASE_NAME", default="heraldlb-controller", help="Its name.")
+@options.option("--identity", envvar="HERALD_IDENTITY", help="Name of this replica in it. Default: the host name.")
 def controller(
     kubeconfig: str | None,
     load_balancer_class: str,

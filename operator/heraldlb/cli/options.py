@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,10 @@ from heraldlb.observability.health import split_address
 from heraldlb.observability.logs import configure
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+option = functools.partial(click.option, show_default=True, show_envvar=True)
+"""An option whose help tells its default and its environment variable."""
 
 
 class Duration(click.ParamType[float]):
@@ -44,39 +49,36 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
 def shared(metrics_port: int) -> Callable[[F], F]:
     """The options of connection, metrics and logging."""
     options = [
-        click.option(
+        option(
             "--kubeconfig",
             envvar="KUBECONFIG",
             type=click.Path(dir_okay=False),
             help="Credentials file. Without it: the pod's ServiceAccount, then ~/.kube/config.",
         ),
-        click.option(
+        option(
             "--metrics-address",
             envvar="HERALD_METRICS_ADDRESS",
             default=f"[::]:{metrics_port}",
-            show_default=True,
             callback=_address,
             help="HOST:PORT of /metrics, /livez and /readyz; empty: none.",
         ),
-        click.option(
+        option(
             "--log-level",
             envvar="HERALD_LOG_LEVEL",
             type=click.Choice(["debug", "info", "warning", "error"]),
             default="info",
-            show_default=True,
         ),
-        click.option(
+        option(
             "--log-format",
             envvar="HERALD_LOG_FORMAT",
             type=click.Choice(["text", "json"]),
             default="text",
-            show_default=True,
         ),
     ]
 
     def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
+        for add in reversed(options):
+            function = add(function)
         return function
 
     return decorate

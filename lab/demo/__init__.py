@@ -1,0 +1,1 @@
+"""`python -m lab.demo`: Herald in a cluster in a box, as its user sees it."""

@@ -10,8 +10,8 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
+from lab.addressing import API_PORT, CONTROL_PLANE
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -23,11 +23,14 @@ _PATIENCE: Final = 20
 _SERVICES: Final = "/api/v1/namespaces/default/services"
 
 
-def _connection(lab: Lab) -> http.client.HTTPSConnection:
+def _connect(lab: Lab) -> http.client.HTTPSConnection:
+    """From the client host, past the relay that serves this machine: its time is not Herald's."""
     context = ssl.create_default_context(cafile=str(lab.folder / "pki" / "ca.crt"))
     context.load_cert_chain(lab.folder / "pki" / "probe.pem")
-    server = urlsplit(lab.url)
-    return http.client.HTTPSConnection(server.hostname or "", server.port, timeout=_PATIENCE + 5, context=context)
+    server = str(lab.hosts[CONTROL_PLANE].ipv4)
+    connection = http.client.HTTPSConnection(server, API_PORT, timeout=_PATIENCE + 5, context=context)
+    lab.client.call(connection.connect)
+    return connection
 
 
 def _follow(answer: http.client.HTTPResponse) -> float:
@@ -50,7 +53,7 @@ def watching(lab: Lab, name: str) -> Iterator[Future[float]]:
 
     The result: seconds between its creation and its EXTERNAL-IP being shown; LabError after 20 s in vain.
     """
-    connection = _connection(lab)
+    connection = _connect(lab)
     try:
         connection.request("GET", f"{_SERVICES}?limit=1")
         version = json.load(connection.getresponse())["metadata"]["resourceVersion"]

@@ -1,0 +1,1 @@
+"""Measurements of Herald in the lab, `python -m benchmarks NAME`. See README.md in this folder."""

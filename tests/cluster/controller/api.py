@@ -91,7 +91,7 @@ class Api:
                 return None
             raise
 
-    def list(self, path: str) -> list[Body]:
+    def every(self, path: str) -> list[Body]:
         """Every object of a collection."""
         items: list[Body] = self._call("GET", path)["items"]
         return items
@@ -125,7 +125,7 @@ class Api:
         name = marker["metadata"]["name"]
         self.create(path, marker)
         self.delete(path, name)
-        changes = []
+        changes: list[Change] = []
         for change in self._watch(path, since):
             if change.name == name:
                 return changes

@@ -28,9 +28,10 @@ class Replica:
     process: Process
     log: Path
 
-    def says(self, words: str) -> bool:
-        """Whether it has logged that."""
-        return words in self.log.read_text()
+    def stands_by(self) -> bool:
+        """Whether it has seen that another acts, by its log."""
+        said = self.log.read_text()
+        return said.rfind("standing by") > said.rfind("acting as")
 
     def stop(self) -> None:
         """SIGTERM, as at the end of a pod; return when it has ended."""
@@ -90,7 +91,7 @@ class Replicas:
 
     def await_standing_by(self, replica: Replica) -> None:
         """Return when it has seen that another acts."""
-        wait_for(f"{replica.identity} to stand by", lambda: replica.says("standing by"))
+        wait_for(f"{replica.identity} to stand by", replica.stands_by)
 
     def only(self, *options: str) -> Replica:
         """The one replica that runs and acts, started with these options."""

@@ -146,7 +146,7 @@ class Tenant:
 
     def all_shown(self) -> dict[str, list[str]]:
         """The addresses that each Service of the namespace shows."""
-        return {body["metadata"]["name"]: shown_by(body) for body in self.api.list(services_of(self.namespace))}
+        return {body["metadata"]["name"]: shown_by(body) for body in self.api.every(services_of(self.namespace))}
 
     def condition(self, name: str) -> Body:
         """Our condition of a Service, empty where there is none."""
@@ -181,7 +181,7 @@ class Tenant:
 
     def recorded(self) -> list[str]:
         """The addresses of this tenant's pools that are recorded for someone."""
-        specs = [body["spec"] for body in self.api.list(RECORDS)]
+        specs = [body["spec"] for body in self.api.every(RECORDS)]
         return [spec["address"] for spec in specs if spec["addressPool"] in self.pools]
 
     def await_no_record(self, address: str) -> None:
@@ -195,7 +195,7 @@ class Tenant:
 
     def events(self, name: str) -> list[Body]:
         """The Events about a Service, oldest first."""
-        about = [body for body in self.api.list(events_of(self.namespace)) if body["regarding"]["name"] == name]
+        about = [body for body in self.api.every(events_of(self.namespace)) if body["regarding"]["name"] == name]
         return sorted(about, key=lambda body: str(body["eventTime"]))
 
     def await_event(self, name: str, reason: str) -> Body:
@@ -209,10 +209,18 @@ class Tenant:
 
     def versions(self) -> dict[str, int]:
         """The resourceVersion of every Service, ServiceAddress and pool of this tenant, by uid."""
-        own = [body for body in self.api.list(POOLS) if body["metadata"]["name"] in self.pools]
-        records = [body for body in self.api.list(RECORDS) if body["spec"]["addressPool"] in self.pools]
-        everything = [*own, *records, *self.api.list(services_of(self.namespace))]
+        own = [body for body in self.api.every(POOLS) if body["metadata"]["name"] in self.pools]
+        records = [body for body in self.api.every(RECORDS) if body["spec"]["addressPool"] in self.pools]
+        everything = [*own, *records, *self.api.every(services_of(self.namespace))]
         return {body["metadata"]["uid"]: version_of(body) for body in everything}
+
+    def versions_of(self, name: str) -> dict[str, int]:
+        """The resourceVersion of one Service and of the records of what it shows."""
+        service = self.get(name)
+        records = {
+            address: version_of(self.api.get(RECORDS, record_name(address))) for address in shown_by(service)
+        }
+        return {name: version_of(service), **records}
 
     def service_history(self, since: int) -> list[Change]:
         """Every write to the tenant's Services after the version `since`."""

@@ -86,6 +86,6 @@ def test_a_namespace_with_served_services_can_be_deleted(tenant: Tenant, replica
         replicas.end_all()
     tenant.api.delete(NAMESPACES, tenant.namespace)
     wait_for("the namespace to go", lambda: tenant.api.find(NAMESPACES, tenant.namespace) is None, timeout=60)
-    assert tenant.api.list(services_of(tenant.namespace)) == []
+    assert tenant.api.every(services_of(tenant.namespace)) == []
     replicas.only()
     tenant.await_no_record(tenant.ipv4(10))

@@ -16,7 +16,7 @@ CROWD = 200
 
 @pytest.fixture(scope="module")
 def crowd(new_tenant: Callable[[], Tenant], all_replicas: Replicas) -> Iterator[Tenant]:
-    """CROWD Services of every sort, served and counted: plain, dual-stack, with wishes, sharing, and two in vain."""
+    """CROWD Services of every sort, served and counted: plain, dual-stack, with wishes, sharing; two in vain."""
     tenant = new_tenant()
     tenant.pool("a", f"10.78.{tenant.number}.0/24", tenant.range6(1, 0x1000))
     tenant.pool("named", tenant.range4(200, 209), assignment="OnRequest")

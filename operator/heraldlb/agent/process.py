@@ -172,5 +172,5 @@ class Agent:
 
     def _record_changed(self, change: Change[Any]) -> None:
         self._touch()
-        if self._statuses is not None and change.before is None and change.after is not None:
-            self._statuses.record_appeared(change.after)
+        if self._statuses is not None and change.after is not None:
+            self._statuses.record_changed(change.before, change.after)

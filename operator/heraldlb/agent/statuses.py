@@ -17,12 +17,28 @@ from heraldlb.api.serviceaddress import ServiceAddress, object_name
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError, ApiUnavailableError
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 from heraldlb.kube.workqueue import WorkQueue
-from heraldlb.speaker.changes import Announcing, Change, Conflict, ConflictOver, NotEligible, Withdrawn
+from heraldlb.speaker.changes import (
+    Announcing,
+    Change,
+    Conflict,
+    ConflictOver,
+    NotEligible,
+    NotEligibleOver,
+    Withdrawn,
+)
 
 log = logging.getLogger(__name__)
 
 WRITERS = 4
 """Statuses written at the same time by one agent."""
+
+SETTLE_DELAY = 2.0
+"""Seconds for which nobody must be eligible before users are told. A new Service has no endpoints for a moment, and
+while nodes start each knows a little less than all."""
+
+CONTEST_DELAY = 1.0
+"""Seconds before a status that contradicts this node is written over. Two nodes that cannot hear each other and both
+announce would otherwise do nothing else."""
 
 
 class AnnouncementStatuses:
@@ -35,6 +51,7 @@ class AnnouncementStatuses:
         self._node_name = node_name
         self._states: dict[IPAddress, Announcing | Withdrawn | NotEligible] = {}
         self._conflicts: dict[IPAddress, Conflict] = {}
+        self._unsettled: dict[IPAddress, asyncio.TimerHandle] = {}
         self._queue: WorkQueue[IPAddress] = WorkQueue()
 
     def take(self, change: Change) -> None:
@@ -45,7 +62,15 @@ class AnnouncementStatuses:
                 self._tell(change.address, Reason.ADDRESS_CONFLICT, _conflict_message(change), warning=True)
             case ConflictOver():
                 self._conflicts.pop(change.address, None)
+            case NotEligible():
+                self._settle_in(change)
+                return
+            case NotEligibleOver():
+                self._unsettle(change.address)
+                if isinstance(self._states.get(change.address), NotEligible):
+                    del self._states[change.address]
             case _:
+                self._unsettle(change.address)
                 self._states[change.address] = change
         if isinstance(change, Announcing):
             log.info("announcing %s on %s", change.address, change.interface)
@@ -53,10 +78,29 @@ class AnnouncementStatuses:
             log.info("no longer announcing %s; now: %s", change.address, change.new_owner or "nobody")
         self._queue.mark(change.address)
 
-    def record_appeared(self, record: ServiceAddress) -> None:
-        """A record was written: its status may be missing what was reported before."""
-        if record.address in self._states:
-            self._queue.mark(record.address)
+    def _settle_in(self, change: NotEligible) -> None:
+        """Believe that nobody is eligible once it has been so for a while."""
+        self._unsettle(change.address)
+        loop = asyncio.get_running_loop()
+        self._unsettled[change.address] = loop.call_later(SETTLE_DELAY, self._settled, change)
+
+    def _settled(self, change: NotEligible) -> None:
+        del self._unsettled[change.address]
+        self._states[change.address] = change
+        self._queue.mark(change.address)
+
+    def _unsettle(self, address: IPAddress) -> None:
+        if (handle := self._unsettled.pop(address, None)) is not None:
+            handle.cancel()
+
+    def record_changed(self, before: ServiceAddress | None, after: ServiceAddress) -> None:
+        """A record was written, perhaps by a node that knew less than this one: put right what it says of us."""
+        if self._status(after, self._states.get(after.address)) is None:
+            return
+        if before is None:
+            self._queue.mark(after.address)
+        else:
+            asyncio.get_running_loop().call_later(CONTEST_DELAY, self._queue.mark, after.address)
 
     async def run(self) -> None:
         """Write, for ever."""

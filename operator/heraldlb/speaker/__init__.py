@@ -14,7 +14,15 @@ Only `speaker`, `loop`, `courier`, `port`, `sockets` and `links` do I/O. All els
 included.
 """
 
-from heraldlb.speaker.changes import Announcing, Change, Conflict, ConflictOver, NotEligible, Withdrawn
+from heraldlb.speaker.changes import (
+    Announcing,
+    Change,
+    Conflict,
+    ConflictOver,
+    NotEligible,
+    NotEligibleOver,
+    Withdrawn,
+)
 from heraldlb.speaker.desired import NOTHING_DESIRED, Announceable, Desired, Peer
 from heraldlb.speaker.election import Ineligible
 from heraldlb.speaker.settings import SpeakerSettings
@@ -31,6 +39,7 @@ __all__ = [
     "Desired",
     "Ineligible",
     "NotEligible",
+    "NotEligibleOver",
     "Peer",
     "Speaker",
     "SpeakerSettings",

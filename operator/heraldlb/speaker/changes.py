@@ -34,11 +34,19 @@ class Withdrawn:
 class NotEligible:
     """No node can announce the address: why not, node by node. With `reasons` empty there is no node at all.
 
-    Comes from every node that serves, and again when a reason changes. It is over when a node reports Announcing.
+    Comes from every node that serves, and again when a reason changes, until NotEligibleOver.
     """
 
     address: IPAddress
     reasons: Mapping[str, Ineligible]
+
+
+@dataclass(frozen=True, slots=True)
+class NotEligibleOver:
+    """What NotEligible said holds no more: a node can announce the address, nobody asks for it, or this node does
+    not serve and cannot know."""
+
+    address: IPAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +66,4 @@ class ConflictOver:
     address: IPAddress
 
 
-Change = Announcing | Withdrawn | NotEligible | Conflict | ConflictOver
+Change = Announcing | Withdrawn | NotEligible | NotEligibleOver | Conflict | ConflictOver

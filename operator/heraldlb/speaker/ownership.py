@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.speaker.changes import Announcing, Change, NotEligible, Withdrawn
+from heraldlb.speaker.changes import Announcing, Change, NotEligible, NotEligibleOver, Withdrawn
 from heraldlb.speaker.desired import Desired
 from heraldlb.speaker.election import Ineligible, Member, elect, explain
 from heraldlb.speaker.ethernet import format_mac
@@ -60,6 +60,9 @@ def changes(before: Assignment, after: Assignment, wall_time: float) -> Iterator
     for address in before.owned:
         if address not in after.owned:
             yield Withdrawn(address, after.owners.get(address))
+    for address in before.ineligible:
+        if address not in after.ineligible:
+            yield NotEligibleOver(address)
     for address, placement in after.owned.items():
         if before.owned.get(address) != placement:
             yield Announcing(address, placement.interface, format_mac(placement.mac), wall_time)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heraldlb.api.announcements import InterfaceFilter
-from heraldlb.speaker.changes import Announcing, NotEligible, Withdrawn
+from heraldlb.speaker.changes import Announcing, NotEligible, NotEligibleOver, Withdrawn
 from heraldlb.speaker.desired import Announceable, Desired, Peer
 from heraldlb.speaker.election import Ineligible, Member, elect, explain
 from heraldlb.speaker.interfaces import Link, Offer
@@ -119,6 +119,12 @@ def test_an_address_nobody_can_announce_is_told_with_the_reason_of_every_node_on
     after = assign(desired("a", "b"), known, "a", [])
     reasons = {"a": Ineligible.NO_INTERFACE, "b": Ineligible.NOT_ALIVE}
     assert list(changes(NOTHING_ASSIGNED, after, 0.0)) == [NotEligible(ADDRESS, reasons)]
+
+
+def test_that_no_node_is_eligible_is_taken_back_when_one_is() -> None:
+    before = Assignment({ADDRESS: None}, ineligible={ADDRESS: {"node-1": Ineligible.NOT_CANDIDATE}})
+    after = Assignment({ADDRESS: "node-2"})
+    assert list(changes(before, after, 0.0)) == [NotEligibleOver(ADDRESS)]
     assert list(changes(after, after, 0.0)) == []
 
 

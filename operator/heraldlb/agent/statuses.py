@@ -37,8 +37,8 @@ SETTLE_DELAY = 2.0
 while nodes start each knows a little less than all."""
 
 CONTEST_DELAY = 1.0
-"""Seconds before a status that contradicts this node is written over. Two nodes that cannot hear each other and both
-announce would otherwise do nothing else."""
+"""Seconds before a status that contradicts this node is written over. Two nodes that both announce and cannot hear
+each other would otherwise do nothing else."""
 
 
 class AnnouncementStatuses:

@@ -22,6 +22,9 @@ _PATH: Final = "/api/v1/namespaces/default/services"
 _TIMEOUT: Final = 30.0
 _PACE: Final = 0.005
 """Seconds between two attempts to connect: one that is lost would be repeated by TCP only after a second."""
+_REST: Final = 0.2
+"""Seconds between an answer and the next Service: what a Service leaves to be done (events, statuses, rules on the
+other nodes) is done here by the cores that the next is measured on; in a cluster, each node has its own."""
 _NOBODY: Final = "example.com/bare"
 """A loadBalancerClass that no controller serves."""
 
@@ -115,6 +118,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             async with asyncio.timeout(_TIMEOUT):
                 sample = await _measure(api, watch, name, bare=arguments.bare)
             print(json.dumps(sample), flush=True)
+            await asyncio.sleep(_REST)
         if arguments.bare:
             for name in names:
                 await api.request("DELETE", f"{_PATH}/{name}")

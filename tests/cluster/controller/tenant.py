@@ -198,6 +198,10 @@ class Tenant:
         about = [body for body in self.api.every(events_of(self.namespace)) if body["regarding"]["name"] == name]
         return sorted(about, key=lambda body: str(body["eventTime"]))
 
+    def told(self) -> dict[str, int]:
+        """The resourceVersion of every Event of the namespace; it changes when an Event is told again."""
+        return {body["metadata"]["name"]: version_of(body) for body in self.api.every(events_of(self.namespace))}
+
     def await_event(self, name: str, reason: str) -> Body:
         """The last Event of that reason about a Service."""
 

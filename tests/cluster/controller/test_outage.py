@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import pytest
 
+from lab import pki
 from lab.api_server import ApiServer
+from lab.waiting import wait_for
 from tests.cluster.controller.replicas import Replicas
 from tests.cluster.controller.tenant import Settle, Tenant
+from tests.cluster.controller.wire import Wire
 
 NAMES = tuple(f"web-{number}" for number in range(10))
 
@@ -20,6 +28,23 @@ def served(tenant: Tenant, replicas: Replicas) -> Tenant:
         tenant.service(name)
         tenant.await_assigned(name)
     return tenant
+
+
+@pytest.fixture
+def wire(api_server: ApiServer) -> Iterator[Wire]:
+    """A way to the API server."""
+    port = urlsplit(api_server.url).port
+    assert port is not None
+    with closing(Wire(port)) as laid:
+        yield laid
+
+
+@pytest.fixture
+def kubeconfig_by_wire(api_server: ApiServer, controller_kubeconfig: Path, wire: Wire) -> Path:
+    """The controller's credentials, to be used over the wire."""
+    url = f"https://127.0.0.1:{wire.port}"
+    content = controller_kubeconfig.read_text().replace(api_server.url, url)
+    return pki.write_private(api_server.folder / f"wire-{wire.port}.kubeconfig", content)
 
 
 def test_nothing_changes_over_an_outage_and_what_comes_afterwards_is_served(
@@ -58,3 +83,25 @@ def test_deletions_while_it_could_not_watch_are_noticed(
         served.await_no_record(served.ipv4(host))
     assert not served.condition(NAMES[1])
     assert served.shown(NAMES[3]) == [served.ipv4(13)]
+
+
+def test_deletions_while_its_watches_were_cut_are_noticed_without_a_new_term(
+    tenant: Tenant, replicas: Replicas, wire: Wire, kubeconfig_by_wire: Path
+) -> None:
+    replicas.only(f"--kubeconfig={kubeconfig_by_wire}")
+    tenant.pool("a", tenant.range4(10, 29))
+    tenant.service("stays")
+    tenant.await_shown("stays", tenant.ipv4(10))
+    # Twice: what the lists at a term's beginning may find in the first round, they cannot find in the second.
+    for round_number in (1, 2):
+        deleted, edited = f"deleted-{round_number}", f"edited-{round_number}"
+        tenant.service(deleted)
+        tenant.service(edited)
+        tenant.await_assigned(deleted, edited)
+        wire.cut()
+        tenant.delete(deleted)
+        tenant.edit(edited, type="ClusterIP")
+        wire.heal()
+        wait_for("their records to go", lambda: tenant.recorded() == [tenant.ipv4(10)])
+        assert not tenant.condition(edited)
+    assert tenant.shown("stays") == [tenant.ipv4(10)]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from lab.waiting import wait_for
-from tests.cluster.controller.api import Body
 from tests.cluster.controller.tenant import Settle, Tenant, shown_by
 
 pytestmark = pytest.mark.usefixtures("controller")
@@ -129,18 +126,15 @@ def test_require_dual_stack_gets_nothing_until_both_families_can_be_had(tenant: 
 
 
 def test_what_went_unserved_is_told_once_however_often_it_is_looked_at(tenant: Tenant, settle: Settle) -> None:
-    def told(event: Body) -> tuple[Any, ...]:
-        return event["metadata"]["name"], event["reason"], event.get("series")
-
     tenant.pool("a", tenant.ipv4(10))
     tenant.service("served")
     tenant.await_shown("served", tenant.ipv4(10))
     tenant.service("web")
     refused(tenant, "web", "PoolExhausted")
-    before = [told(event) for event in tenant.events("web")]
+    before = tenant.told()
     for number in range(5):
         tenant.annotate("web", note=str(number))
         tenant.edit_pool("a", priority=50 + number)
     settle()
-    assert [told(event) for event in tenant.events("web")] == before
-    assert len(before) == 1
+    assert tenant.told() == before
+    assert len(tenant.events("web")) == 1

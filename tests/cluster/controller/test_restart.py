@@ -42,21 +42,25 @@ def crowd(new_tenant: Callable[[], Tenant], all_replicas: Replicas) -> Iterator[
     tenant.await_condition("nonsense", "False", "InvalidRequest")
     count = len(plain) + 2 * len(dual) + 2
     wait_for("all to be counted", lambda: tenant.pool_status("a").get("assigned") == count)
+    wait_for("all to be told", lambda: len(tenant.told()) == CROWD)
     yield tenant
     tenant.leave()
 
 
 @pytest.mark.parametrize("gently", [True, False], ids=["stopped", "killed"])
-def test_a_restart_writes_nothing(crowd: Tenant, replicas: Replicas, settle: Settle, gently: bool) -> None:
+def test_a_restart_writes_nothing_and_tells_nothing(
+    crowd: Tenant, replicas: Replicas, settle: Settle, gently: bool
+) -> None:
     first = replicas.only()
     settle()
-    before, shown = crowd.versions(), crowd.all_shown()
+    before, shown, told = crowd.versions(), crowd.all_shown(), crowd.told()
     assert len(shown) == CROWD
     replicas.end(first, gently=gently)
     replicas.only()
     settle()
     assert crowd.versions() == before
     assert crowd.all_shown() == shown
+    assert crowd.told() == told
 
 
 def test_a_controller_killed_amid_a_burst_leaves_nothing_half_done(tenant: Tenant, replicas: Replicas) -> None:

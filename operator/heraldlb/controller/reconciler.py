@@ -6,6 +6,7 @@ address before its record goes. So at no moment does a Service show an address t
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import logging
 from collections.abc import Callable, Iterable
@@ -113,12 +114,7 @@ class Reconciler:
         await self._fulfil(service, decision)
 
     async def _fulfil(self, service: Service, decision: Decision) -> None:
-        try:
-            for grant in decision.outcome.grants:
-                await self._records.write(grant.address)
-        except AddressTakenError as taken:
-            log.warning("%s: %s; deciding again", service.id, taken)
-            self._assignments.yield_to(taken.record, service.uid)
+        if not await self._record(service, decision):
             self._revisit([service.id])
             return
         self._told.add(service.id)
@@ -130,6 +126,19 @@ class Reconciler:
                 outcome = decision.outcome
                 self._tell(service, outcome.reason, outcome.message, good=outcome.satisfied)
         await self._leave(service.uid, decision.leaving)
+
+    async def _record(self, service: Service, decision: Decision) -> bool:
+        """Record every grant; whether all could be, or someone else was faster somewhere."""
+        writes = (self._records.write(grant.address) for grant in decision.outcome.grants)
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+        taken = [outcome for outcome in outcomes if isinstance(outcome, AddressTakenError)]
+        for each in taken:
+            log.warning("%s: %s; deciding again", service.id, each)
+            self._assignments.yield_to(each.record, service.uid)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, AddressTakenError):
+                raise outcome
+        return not taken
 
     async def _let_go(self, key: NamespacedName, service: Service | None) -> None:
         """The Service is gone, or none of ours: what it holds becomes free, once it shows it no more."""

@@ -24,6 +24,8 @@ _NODES: Final = 3
 
 
 def _show(terminal: Terminal, *, keep: bool) -> None:
+    if keep and _KEPT in store.names():
+        raise LabError("a kept demo is up already; `./dev demo --down` takes it down")
     lab = Lab(_NODES, _KEPT if keep else None, progress=terminal.progress)
     terminal.remark(f"A Kubernetes cluster of {_NODES} nodes on this machine: a real control plane, and a network")
     terminal.remark("namespace for each node, for each pod, and for a client on the same LAN.")
@@ -74,14 +76,15 @@ def _logs(lab: Lab) -> Iterator[str]:
 
 def _explain(terminal: Terminal, lab: Lab, shell: Shell) -> None:
     terminal.heading("It stays up")
-    terminal.output(
-        f"export PATH={shell.path}:$PATH KUBECONFIG={lab.kubeconfig}\n"
-        "kubectl get svc web                           as above\n"
-        f"ip netns exec {lab.client.netns} bash         a shell on the client host, for curl and ping\n"
-        f"./dev lab power-off --name {lab.name} node-1          lose power; power-on brings it back\n"
-        f"./dev lab logs --name {lab.name} -n {NAMESPACE} POD   what Herald's pods print\n"
-        "./dev demo --down                             take it down"
-    )
+    terminal.output(f"export PATH={shell.path}:$PATH KUBECONFIG={lab.kubeconfig}\n")
+    for command, meaning in (
+        ("kubectl get svc web", "as above, from this shell"),
+        (f"ip netns exec {lab.client.netns} bash", "a shell on the client host, for curl and ping"),
+        (f"./dev lab power-off --name {lab.name} node-1", "power off; power-on boots it again"),
+        (f"./dev lab logs --name {lab.name} -n {NAMESPACE} POD", "what a pod of Herald has printed"),
+        ("./dev demo --down", "take it down"),
+    ):
+        terminal.output(f"{command:<50} # {meaning}")
 
 
 def _take_kept_down(terminal: Terminal) -> None:

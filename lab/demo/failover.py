@@ -81,9 +81,9 @@ def power_off_announcer(lab: Lab, terminal: Terminal, address: str, addresses: S
         )
     if any(failures.failed for failures in later.values()):
         terminal.remark(
-            f"Kubernetes keeps sending connections to the pods of a dead node until it has missed its heartbeats:"
-            f" for {NODE_GRACE} s in this lab, {_KUBERNETES_GRACE} s by default."
+            "The pods of a dead node stay endpoints of the Service until Kubernetes misses its heartbeats:"
         )
+        terminal.remark(f"for {NODE_GRACE} s in this lab, {_KUBERNETES_GRACE} s by default.")
     return Outage(node, {each: silences[each] for each in lost})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ ALL_SERVICES = "/api/v1/services"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 
 _WATCH_SECONDS = 20
+_WRITES = re.compile(
+    r'^apiserver_request_total\{.*resource="(\w+)".*verb="(?:POST|PUT|PATCH|DELETE)".*\} (.+)$',
+    re.MULTILINE,
+)
 
 
 def services_of(namespace: str) -> str:
@@ -143,8 +148,18 @@ class Api:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     event = json.loads(line)
-                    assert event["type"] != "ERROR", event
+                    if event["type"] == "ERROR":
+                        raise ApiError(event["object"]["code"], event["object"]["message"])
                     yield Change(event["type"], event["object"])
+
+    def writes(self, *resources: str) -> int:
+        """How many requests to create, change or delete objects of these kinds the API server has answered so far.
+
+        Also those that changed nothing, which leave no other trace.
+        """
+        answer = self._client.rest_client.request("GET", f"{self._host}/metrics")
+        rows = _WRITES.findall(answer.read().decode())
+        return sum(int(float(count)) for resource, count in rows if resource in resources)
 
     def _call(self, method: str, target: str, body: Body | None = None, kind: str = "application/json") -> Body:
         headers = {"Accept": "application/json", "Content-Type": kind}

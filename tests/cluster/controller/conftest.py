@@ -13,7 +13,7 @@ import pytest
 from lab.api_server import ApiServer
 from lab.processes import Register
 from lab.waiting import wait_for
-from tests.cluster.controller.api import NAMESPACES, Api
+from tests.cluster.controller.api import NAMESPACES, Api, ApiError
 from tests.cluster.controller.replicas import Replica, Replicas
 from tests.cluster.controller.tenant import Settle, Tenant
 
@@ -35,8 +35,18 @@ def controller_kubeconfig(api_server: ApiServer) -> Path:
 
 
 @pytest.fixture(scope="session")
-def api(api_server: ApiServer) -> Iterator[Api]:
+def api(api_server: ApiServer, controller_kubeconfig: Path) -> Iterator[Api]:
+    """The administrator's connection, once the API server keeps the history of our kinds."""
     with closing(Api(api_server.kubeconfig)) as connection:
+        anyone = Tenant(connection, NAMESPACE, 0)
+
+        def has_history() -> bool:
+            try:
+                return anyone.record_history(connection.now()) == []
+            except ApiError:
+                return False
+
+        wait_for("the history of ServiceAddresses", has_history)
         yield connection
 
 
@@ -62,7 +72,7 @@ def controller(replicas: Replicas) -> Replica:
 
 
 @pytest.fixture(scope="session")
-def new_tenant(api: Api, controller_kubeconfig: Path) -> Callable[[], Tenant]:
+def new_tenant(api: Api) -> Callable[[], Tenant]:
     numbers = itertools.count(1)
 
     def create() -> Tenant:

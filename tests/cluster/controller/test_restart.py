@@ -12,6 +12,9 @@ from tests.cluster.controller.tenant import Settle, Tenant
 from tests.cluster.controller.timeline import doubles, unrecorded
 
 CROWD = 200
+OURS = ("services", "serviceaddresses", "addresspools", "events")
+FEW = 30
+"""More writes than it takes to serve one Service and to let it go, as `settle` does; a fraction of CROWD."""
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +58,12 @@ def test_a_restart_writes_nothing_and_tells_nothing(
     settle()
     before, shown, told = crowd.versions(), crowd.all_shown(), crowd.told()
     assert len(shown) == CROWD
+    requests = crowd.api.writes(*OURS)
     replicas.end(first, gently=gently)
     replicas.only()
     settle()
     assert crowd.versions() == before
+    assert crowd.api.writes(*OURS) - requests < FEW
     assert crowd.all_shown() == shown
     assert crowd.told() == told
 

@@ -42,6 +42,15 @@ class Exposed:
         return self.ipv4, self.ipv6
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Who announces an address, and since when."""
+
+    node: str
+    mac: str
+    since: str
+
+
 class Product:
     """What tests need to know of Herald in a lab."""
 
@@ -94,13 +103,18 @@ class Product:
         """The node that the status names; empty if none."""
         return _node(self.record(address))
 
-    def announcers(self) -> dict[str, str]:
-        """The node that the status of each address names; those that are announced by nobody are left out."""
+    def placements(self) -> dict[str, Placement]:
+        """Where each address is announced as its status says; those announced by nobody are left out."""
         return {
-            record["spec"]["address"]: _node(record)
+            record["spec"]["address"]: Placement(_node(record), status["macAddress"], status["since"])
             for record in self.lab.items("serviceaddresses")
-            if condition(record, "Announced").get("status") == "True" and _node(record)
+            if _node(record) and condition(record, "Announced").get("status") == "True"
+            for status in [record["status"]]
         }
+
+    def announcers(self) -> dict[str, str]:
+        """The node that announces each address as its status says."""
+        return {address: placement.node for address, placement in self.placements().items()}
 
     def await_owner(self, address: str, *among: str, timeout: float = PATIENCE) -> str:
         """Until the status names one of these nodes, or any, as announcing it."""

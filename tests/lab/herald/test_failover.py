@@ -98,14 +98,14 @@ def test_another_node_takes_over_tells_the_lan_and_says_so(
             announced = [said for said in lan.announcements(address, began) if said.mac in others]
             assert announced, f"the take-over of {address} was never announced"
             wait_for(f"the client's kernel to forget where {address} was", lambda a=address: old not in known(a))  # type: ignore[misc]
+        for address in addresses:
+            assert herald.fetch(address).startswith("Hello from web-")
+            record_property(f"connected_ms {address}", milliseconds(began))
         if fault is not without_agent:
             for address in addresses:
                 status = herald.record(address)["status"] if herald.await_owner(address, *_but(lab, node)) else {}
                 assert status["macAddress"] == herald.mac(status["node"]) in others
                 assert lan.ask_for(0.5, address) == {address: {status["macAddress"]}}
-        for address in addresses:
-            assert herald.fetch(address).startswith("Hello from web-")
-            record_property(f"connected_ms {address}", milliseconds(began))
     for address, mac in lan.await_sole_answerer(addresses, {old}).items():
         herald.await_owner(address, herald.node_of(mac))
 

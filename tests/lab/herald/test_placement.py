@@ -1,0 +1,165 @@
+"""Which nodes announce: those with endpoints, those a policy admits, those not excluded; and what is said when none."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lab.waiting import wait_for
+from tests.lab.herald.product import PATIENCE, condition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lab.lab import Lab
+    from tests.lab.herald.conftest import Shop
+    from tests.lab.herald.lan import Lan
+    from tests.lab.herald.product import Exposed, Product
+
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+
+@contextmanager
+def policy(lab: Lab, **spec: Any) -> Iterator[None]:
+    """An L2Announcement while it lasts. Once there is one, an address needs one that matches it."""
+    body = {
+        "apiVersion": "heraldlb.io/v1beta1",
+        "kind": "L2Announcement",
+        "metadata": {"name": "tried"},
+        "spec": spec,
+    }
+    lab.apply(body)
+    try:
+        yield
+    finally:
+        lab.kubectl("delete", "l2announcement", "tried")
+
+
+def _hostname(*names: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": list(names)}]}
+
+
+def _pin(lab: Lab, namespace: str, node: str) -> None:
+    """Have the web server run on that node, and return when it does."""
+    where = {"spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/hostname": node}}}}}
+    lab.kubectl("patch", "deployment", "web", "-n", namespace, "-p", json.dumps(where))
+    lab.wait_for_rollout("deployment/web", namespace)
+
+
+def _await_silence(lan: Lan, door: Exposed) -> None:
+    wait_for(
+        f"nobody to answer for {door.addresses}",
+        lambda: not any(lan.ask_for(0.5, *door.addresses).values()),
+        PATIENCE,
+    )
+
+
+def _await_refusal(herald: Product, door: Exposed, why: str) -> None:
+    """Until status and Event say that no node can announce the addresses, and for each node why."""
+    expected = {f"{node}: {why}" for node in herald.lab.nodes}
+
+    def refused(address: str) -> bool:
+        record = herald.record(address)
+        announced = condition(record, "Announced")
+        told = (announced.get("status"), announced.get("reason")) == ("False", "NoEligibleNode")
+        return told and all(each in announced["message"] for each in expected)
+
+    def told() -> bool:
+        notes = herald.events(door.namespace, door.name, "NoEligibleNode")
+        return any(all(each in note for each in expected) for note in notes)
+
+    for address in door.addresses:
+        wait_for(f"{address} to be said to have no eligible node", lambda a=address: refused(a), PATIENCE)  # type: ignore[misc]
+        assert herald.owner(address) == ""
+    wait_for("an Event that says so", told, PATIENCE)
+
+
+def test_a_local_service_is_announced_where_its_endpoint_is_and_follows_it(
+    herald: Product, lab: Lab, namespace: str, lan: Lan
+) -> None:
+    herald.run(namespace, replicas=1)
+    _pin(lab, namespace, "node-1")
+    door = herald.expose(namespace, "web", externalTrafficPolicy="Local")
+    for node in ("node-1", "node-3"):
+        _pin(lab, namespace, node)
+        answered = lan.await_sole_answerer(door.addresses, {herald.mac(node)})
+        assert set(answered) == set(door.addresses)
+        for address, own in zip(door.addresses, (lab.client.ipv4, lab.client.ipv6), strict=True):
+            herald.await_owner(address, node)
+            seen = herald.fetch(address)
+            assert f" on {node}, " in seen
+            assert seen.endswith(f"you are {own}\n"), "the pod does not see the client's own address"
+
+
+def test_a_policy_leaves_announcing_to_the_nodes_it_selects(
+    shop: Shop, herald: Product, lab: Lab, lan: Lan
+) -> None:
+    for node in ("node-1", "node-2"):
+        with policy(lab, nodeSelector=_hostname(node)):
+            lan.await_sole_answerer(shop.addresses, {herald.mac(node)})
+            for address in shop.doors[0].addresses:
+                herald.await_owner(address, node)
+                herald.fetch(address)
+
+
+def test_a_policy_leaves_announcing_to_the_interfaces_it_names(
+    shop: Shop, lab: Lab, herald: Product, lan: Lan
+) -> None:
+    door = shop.doors[0]
+    with policy(lab, interfaces={"exclude": ["eth*"]}):
+        _await_silence(lan, door)
+        _await_refusal(herald, door, "NoInterface")
+    with policy(lab, interfaces={"include": ["eth0"]}):
+        lan.await_sole_answerer(door.addresses, herald.macs())
+
+
+def test_a_policy_that_selects_no_node_silences_the_address_and_says_so_until_it_is_gone(
+    shop: Shop, herald: Product, lab: Lab, lan: Lan
+) -> None:
+    door = shop.doors[0]
+    with policy(lab, nodeSelector=_hostname("node-of-another-cluster")):
+        _await_silence(lan, door)
+        _await_refusal(herald, door, "NotCandidate")
+        ready = wait_for(
+            "the policy to say that it selects nothing",
+            lambda: condition(lab.get("l2announcement", "tried"), "Ready"),
+            PATIENCE,
+        )
+        assert (ready["status"], ready["reason"]) == ("False", "NoEligibleNode")
+    lan.await_sole_answerer(door.addresses, herald.macs())
+    for address in door.addresses:
+        herald.await_owner(address)
+
+
+def test_a_node_labelled_as_excluded_hands_its_addresses_over(
+    shop: Shop, herald: Product, lab: Lab, lan: Lan
+) -> None:
+    node, *addresses = shop.pair()
+    lab.kubectl("label", "node", node, f"{EXCLUDE}=")
+    try:
+        lan.await_sole_answerer(shop.addresses, herald.macs(node))
+        for address in addresses:
+            herald.await_owner(address, *(set(lab.nodes) - {node}))
+    finally:
+        lab.kubectl("label", "node", node, f"{EXCLUDE}-")
+    lan.await_sole_answerer(addresses, {herald.mac(node)})
+
+
+@pytest.mark.parametrize("traffic_policy", ["Cluster", "Local"])
+def test_a_service_is_announced_while_it_has_ready_endpoints(
+    traffic_policy: str, herald: Product, lab: Lab, namespace: str, lan: Lan
+) -> None:
+    door = herald.expose(namespace, "web", externalTrafficPolicy=traffic_policy)
+    _await_refusal(herald, door, "NotCandidate")
+    assert not any(lan.ask_for(0.5, *door.addresses).values())
+    herald.run(namespace, replicas=1)
+    lan.await_sole_answerer(door.addresses, herald.macs())
+    for address in door.addresses:
+        herald.await_owner(address)
+        herald.fetch(address)
+    lab.kubectl("scale", "deployment/web", "-n", namespace, "--replicas=0")
+    _await_silence(lan, door)
+    _await_refusal(herald, door, "NotCandidate")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from heraldlb.allocation.allocator import Outcome, decide, holding_of
@@ -89,6 +89,13 @@ class Assignments:
         self.ledger.drop(record.address, uid)
         for holder in record.holders:
             if holder.uid != uid:
+                self.enter_as_recorded(record, holder.uid)
+
+    def respect(self, record: ServiceAddress, uids: Set[str]) -> None:
+        """Enter those holders whom somebody else has recorded, where nobody is entered who would not share."""
+        for holder in record.holders:
+            terms = Holding(holder.service, holder.uid, holder.ports, record.sharing_key)
+            if holder.uid in uids and blocker(terms, self.ledger.others(record.address, holder.uid)) is None:
                 self.enter_as_recorded(record, holder.uid)
 
     def enter_as_recorded(self, record: ServiceAddress, uid: str) -> None:

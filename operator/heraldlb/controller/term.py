@@ -131,7 +131,13 @@ class Term:
         if record is None:
             return
         self._statuses.touch()
-        if record.address not in self._strangers and self._reconciler.differs(record.address):
+        if not self._reconciler.differs(record.address):
+            return
+        if change.after is not None:
+            # Whoever wrote it, from now on the address counts as held; whether rightly is seen to later.
+            before = {holder.uid for holder in change.before.holders} if change.before else set()
+            self.assignments.respect(record, {holder.uid for holder in record.holders} - before)
+        if record.address not in self._strangers:
             loop = asyncio.get_running_loop()
             self._strangers[record.address] = loop.call_later(STRANGER_DELAY, self._put_right, record.address)
 
@@ -140,4 +146,4 @@ class Term:
         if self._reconciler.differs(address):
             log.warning("the record of %s is not what was assigned; putting it right", address)
             self.queue.mark(address)
-            self.queue.mark_all(holding.service for holding in self.assignments.ledger.holdings(address))
+        self.queue.mark_all(holding.service for holding in self.assignments.ledger.holdings(address))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.api.announcements import ANY_INTERFACE, InterfaceFilter, L2Announcement
@@ -10,29 +11,44 @@ from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.services import Service
-from heraldlb.speaker.desired import Announceable, Desired, Peer
+from heraldlb.speaker.desired import Announceable, Peer
 
 
-def desired(cluster: Cluster, node_name: str, *, ignore_exclude_label: bool = False) -> Desired:
-    """Everything the speaker of `node_name` should know, from the present objects."""
-    nodes = [node for node in cluster.nodes.values() if _may_announce(node, ignore_exclude_label)]
-    policies = list(cluster.announcements.values())
-    # Addresses with equal candidates share one set, which makes elections for thousands of them cheap.
-    shared: dict[frozenset[str], frozenset[str]] = {}
-    addresses = {}
-    for record in cluster.records.values():
-        services = holders(cluster, record)
-        if not services:
-            continue
-        matching = [policy for policy in policies if policy.covers(record.pool, services)]
-        names = _candidates(cluster, services, nodes, matching if policies else None)
-        candidates = shared.setdefault(names, names)
-        filters = [policy.interfaces for policy in matching]
-        addresses[record.address] = Announceable(record.address, combine(filters), candidates)
-    peers = {
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for all addresses alike: which nodes may announce at all, and the policies."""
+
+    nodes: tuple[Node, ...]
+    policies: tuple[L2Announcement, ...]
+
+
+def rules(cluster: Cluster, *, ignore_exclude_label: bool = False) -> Rules:
+    """The rules from the present objects; a change of a Node or an L2Announcement makes new ones."""
+    nodes = (node for node in cluster.nodes.values() if _may_announce(node, ignore_exclude_label))
+    return Rules(tuple(nodes), tuple(cluster.announcements.values()))
+
+
+def announceable(
+    cluster: Cluster, record: ServiceAddress, under: Rules, shared: dict[frozenset[str], frozenset[str]]
+) -> Announceable | None:
+    """How one address is to be announced, or None where no Service holds it any more.
+
+    `shared` makes equal sets of candidates one: the caller keeps it from one address to the next.
+    """
+    services = holders(cluster, record)
+    if not services:
+        return None
+    matching = [policy for policy in under.policies if policy.covers(record.pool, services)]
+    names = _candidates(cluster, services, under.nodes, matching if under.policies else None)
+    candidates = shared.setdefault(names, names)
+    return Announceable(record.address, combine([policy.interfaces for policy in matching]), candidates)
+
+
+def peers(cluster: Cluster, node_name: str) -> dict[str, Peer]:
+    """Every other node."""
+    return {
         node.name: Peer(node.name, node.internal_ips) for node in cluster.nodes.values() if node.name != node_name
     }
-    return Desired(addresses, peers)
 
 
 def holders(cluster: Cluster, record: ServiceAddress) -> list[Service]:

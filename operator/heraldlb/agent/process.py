@@ -21,7 +21,9 @@ from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
 from heraldlb.agent.statuses import AnnouncementStatuses
 from heraldlb.api.group import AGENT_NAME
+from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
+from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.kube import credentials
 from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
 from heraldlb.kube.feed import Feed, Subscription
@@ -104,8 +106,8 @@ class Agent:
         cluster = self._cluster
         return [
             Subscription(NODES, cluster.nodes, self._node_changed),
-            Subscription(L2_ANNOUNCEMENTS, cluster.announcements, lambda _: self._touch()),
-            Subscription(SERVICES, cluster.services, lambda change: self._touch(change.key)),
+            Subscription(L2_ANNOUNCEMENTS, cluster.announcements, lambda _: self._rules_changed()),
+            Subscription(SERVICES, cluster.services, lambda change: self._service_changed(change.key)),
             Subscription(ENDPOINT_SLICES, cluster.slices, self._slice_changed),
             Subscription(SERVICE_ADDRESSES, cluster.records, self._record_changed),
         ]
@@ -113,7 +115,7 @@ class Agent:
     async def work(self, feed: Feed) -> None:
         """Feed the roles until cancelled."""
         await feed.start()
-        self._cluster.index_slices()
+        self._cluster.index()
         if self._speaker is not None:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
@@ -156,21 +158,32 @@ class Agent:
         age = time.monotonic() - self._api.last_answer
         return None if age == float("inf") else age
 
-    def _touch(self, *services: NamespacedName) -> None:
+    def _service_changed(self, service: NamespacedName) -> None:
+        """The Service or its endpoints changed."""
         if self._speaking is not None:
-            self._speaking.touch()
-        if self._forwarding is not None and services:
-            self._forwarding.touch(services)
+            self._speaking.touch(self._cluster.addresses_of(service))
+        if self._forwarding is not None:
+            self._forwarding.touch([service])
 
-    def _node_changed(self, _: Change[Any]) -> None:
-        self._touch()
+    def _slice_changed(self, change: Change[Any]) -> None:
+        for service in self._cluster.slice_changed(change):
+            self._service_changed(service)
+
+    def _node_changed(self, change: Change[Node]) -> None:
+        if change.before == change.after:
+            # A heartbeat of the kubelet.
+            return
+        self._rules_changed()
         if self._forwarding is not None:
             self._forwarding.touch()
 
-    def _slice_changed(self, change: Change[Any]) -> None:
-        self._touch(*self._cluster.slice_changed(change))
+    def _rules_changed(self) -> None:
+        if self._speaking is not None:
+            self._speaking.touch_all()
 
-    def _record_changed(self, change: Change[Any]) -> None:
-        self._touch()
+    def _record_changed(self, change: Change[ServiceAddress]) -> None:
+        self._cluster.record_changed(change)
+        if self._speaking is not None:
+            self._speaking.touch(record.address for record in (change.before, change.after) if record is not None)
         if self._statuses is not None and change.after is not None:
             self._statuses.record_changed(change.before, change.after)

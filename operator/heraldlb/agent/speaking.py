@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable
 
-from heraldlb.agent.announceable import desired
+from heraldlb.agent.announceable import Rules, announceable, peers, rules
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.settings import AgentSettings
+from heraldlb.api.ranges import IPAddress
 from heraldlb.kube.client import Api, ApiError, ApiUnavailableError
-from heraldlb.speaker.desired import Desired
+from heraldlb.speaker.desired import NOTHING_DESIRED, Announceable, Desired
 from heraldlb.speaker.speaker import Speaker
 
 log = logging.getLogger(__name__)
 
 SHARE = 0.2
-"""Part of the time at the most that is spent on recomputing what to announce, however many changes come."""
+"""Part of the time at the most that is spent on working out what to announce, however many changes come."""
 
 PROBE_PERIOD = 0.5
 """Seconds between questions to the API server while no peer is heard: its answer proves that we are not cut off."""
@@ -30,15 +32,24 @@ class SpeakingRole:
         self._settings = settings
         self._speaker = speaker
         self._changed = asyncio.Event()
-        self._applied: Desired | None = None
+        self._touched: set[IPAddress] = set()
+        self._rules: Rules | None = None
+        self._applied = NOTHING_DESIRED
 
-    def touch(self) -> None:
-        """Something that decides what is announced may have changed."""
+    def touch(self, addresses: Iterable[IPAddress]) -> None:
+        """These addresses, their Services or the Services' endpoints may have changed."""
+        self._touched.update(addresses)
+        if self._touched:
+            self._changed.set()
+
+    def touch_all(self) -> None:
+        """A Node or an L2Announcement may have changed."""
+        self._rules = None
         self._changed.set()
 
     async def run(self) -> None:
         """Supply the speaker, for ever."""
-        self._changed.set()
+        self.touch_all()
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -47,16 +58,9 @@ class SpeakingRole:
                 self._supply()
             except Exception:
                 log.exception("what to announce could not be worked out, the speaker goes on as before")
+                self._rules = None
             spent = time.perf_counter() - started
             await asyncio.sleep(spent * (1 / SHARE - 1))
-
-    def _supply(self) -> None:
-        wanted = desired(
-            self._cluster, self._settings.node_name, ignore_exclude_label=self._settings.ignore_exclude_label
-        )
-        if wanted != self._applied:
-            self._speaker.apply(wanted)
-            self._applied = wanted
 
     async def probe(self, api: Api) -> None:
         """While peers are missing, keep the proof fresh that the API server still answers this node."""
@@ -68,3 +72,31 @@ class SpeakingRole:
                 except (ApiError, ApiUnavailableError) as error:
                     log.debug("no peer is heard, nor the API server: %s", error)
             await asyncio.sleep(PROBE_PERIOD)
+
+    def _supply(self) -> None:
+        first = self._applied is NOTHING_DESIRED
+        touched, self._touched = self._touched, set()
+        others = self._applied.peers
+        if self._rules is None:
+            ignore = self._settings.ignore_exclude_label
+            self._rules = rules(self._cluster, ignore_exclude_label=ignore)
+            others = peers(self._cluster, self._settings.node_name)
+            touched = {record.address for record in self._cluster.records.values()} | self._applied.addresses.keys()
+        addresses = self._renewed(touched, self._rules)
+        if first or addresses is not None or others != self._applied.peers:
+            self._applied = Desired(self._applied.addresses if addresses is None else addresses, others)
+            self._speaker.apply(self._applied)
+
+    def _renewed(self, touched: Iterable[IPAddress], under: Rules) -> dict[IPAddress, Announceable] | None:
+        """The addresses with those touched worked out anew, or None where that changes nothing."""
+        addresses = dict(self._applied.addresses)
+        # Addresses with equal candidates share one set, which makes elections for thousands of them cheap.
+        shared: dict[frozenset[str], frozenset[str]] = {}
+        for address in touched:
+            record = self._cluster.record(address)
+            wanted = announceable(self._cluster, record, under, shared) if record is not None else None
+            if wanted is None:
+                addresses.pop(address, None)
+            else:
+                addresses[address] = wanted
+        return None if addresses == self._applied.addresses else addresses

@@ -10,7 +10,6 @@ from typing import Any
 from heraldlb.agent.announceable import holders
 from heraldlb.agent.cluster import Cluster
 from heraldlb.api.conditions import Condition, merge
-from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.reasons import Reason
 from heraldlb.api.serviceaddress import ServiceAddress, object_name
@@ -124,7 +123,7 @@ class AnnouncementStatuses:
 
     async def _write(self, address: IPAddress) -> None:
         name = object_name(address)
-        record = self._cluster.records.get(NamespacedName("", name))
+        record = self._cluster.record(address)
         state = self._states.get(address)
         if record is None:
             # Gone, or not seen yet; if it appears, it is marked again.
@@ -190,7 +189,7 @@ class AnnouncementStatuses:
         return not alive or alive[0] == self._node_name
 
     def _tell(self, address: IPAddress, reason: Reason, note: str, *, warning: bool = False) -> None:
-        record = self._cluster.records.get(NamespacedName("", object_name(address)))
+        record = self._cluster.record(address)
         for service in holders(self._cluster, record) if record is not None else ():
             subject = Subject("v1", "Service", service.id, service.uid)
             self._recorder.record(Happening(subject, reason, note, "Announce", warning))

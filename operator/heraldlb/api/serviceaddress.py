@@ -65,6 +65,11 @@ def object_name(address: IPAddress) -> str:
     return "-".join(f"{int(group, 16):x}" for group in address.exploded.split(":"))
 
 
+def record_key(address: IPAddress) -> NamespacedName:
+    """The identity of an address's ServiceAddress."""
+    return NamespacedName("", object_name(address))
+
+
 def holder_of(service: Service) -> Holder:
     """The holder entry that a Service makes for itself."""
     ports = sorted({HeldPort(port.protocol, port.port) for port in service.ports})

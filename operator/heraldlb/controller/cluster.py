@@ -11,7 +11,7 @@ from heraldlb.api.announcements import L2Announcement, parse_announcement
 from heraldlb.api.nodes import Node, parse_node
 from heraldlb.api.objects import NamespacedName, Raw, mapping
 from heraldlb.api.ranges import IPAddress
-from heraldlb.api.serviceaddress import ServiceAddress, object_name, parse_service_address
+from heraldlb.api.serviceaddress import ServiceAddress, parse_service_address, record_key
 from heraldlb.api.services import Service, parse_service
 from heraldlb.kube.mirror import Mirror
 
@@ -48,11 +48,6 @@ class Cluster:
     def address_pools(self) -> Iterable[AddressPool]:
         """Every pool as its user wrote it."""
         return [pool.spec for pool in self.pools.values()]
-
-
-def record_key(address: IPAddress) -> NamespacedName:
-    """How the mirrors key the ServiceAddress of an address."""
-    return NamespacedName("", object_name(address))
 
 
 def _labels(raw: Raw) -> Mapping[str, str]:

@@ -6,9 +6,9 @@ import asyncio
 from weakref import WeakValueDictionary
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.api.serviceaddress import ServiceAddress, manifest, spec_body
+from heraldlb.api.serviceaddress import ServiceAddress, manifest, record_key, spec_body
 from heraldlb.controller.assignments import Assignments
-from heraldlb.controller.cluster import Cluster, record_key
+from heraldlb.controller.cluster import Cluster
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError
 
 ATTEMPTS = 4

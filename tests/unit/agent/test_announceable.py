@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from heraldlb.agent.announceable import combine, desired
+from heraldlb.agent.announceable import announceable, combine, peers, rules
 from heraldlb.agent.cluster import Cluster
 from heraldlb.api.announcements import InterfaceFilter
+from heraldlb.speaker.desired import Announceable
 
 ADDRESS = ipaddress.ip_address("10.0.0.1")
 READY, NOT_READY = {"ready": True}, {"ready": False, "serving": False}
@@ -67,8 +68,16 @@ def cluster() -> Made:
     return made
 
 
+def wanted(cluster: Cluster, **options: bool) -> Announceable | None:
+    record = cluster.record(ADDRESS)
+    assert record is not None
+    return announceable(cluster, record, rules(cluster, **options), {})
+
+
 def candidates(cluster: Cluster, **options: bool) -> set[str]:
-    return set(desired(cluster, "n1", **options).addresses[ADDRESS].candidates)
+    found = wanted(cluster, **options)
+    assert found is not None
+    return set(found.candidates)
 
 
 def test_any_node_may_announce_while_there_is_an_endpoint_anywhere(cluster: Made) -> None:
@@ -95,12 +104,12 @@ def test_with_traffic_policy_local_only_nodes_with_an_endpoint_announce(cluster:
 
 def test_a_record_of_a_service_that_is_gone_or_another_by_now_is_not_announced(cluster: Made) -> None:
     cluster.add_service(uid="another")
-    assert ADDRESS not in desired(cluster, "n1").addresses
+    assert wanted(cluster) is None
 
 
 def test_a_service_that_is_no_load_balancer_any_more_is_not_announced(cluster: Made) -> None:
     cluster.add_service(type="ClusterIP")
-    assert ADDRESS not in desired(cluster, "n1").addresses
+    assert wanted(cluster) is None
 
 
 def test_nodes_that_are_excluded_or_without_network_do_not_announce(cluster: Made) -> None:
@@ -126,11 +135,13 @@ def test_a_policy_may_select_services(cluster: Made) -> None:
 
 def test_interfaces_come_from_the_policies_that_cover_the_address(cluster: Made) -> None:
     cluster.add_policy("lan", interfaces={"include": ["eth*"], "exclude": ["eth9"]})
-    assert desired(cluster, "n1").addresses[ADDRESS].interfaces == InterfaceFilter(("eth*",), ("eth9",))
+    found = wanted(cluster)
+    assert found is not None
+    assert found.interfaces == InterfaceFilter(("eth*",), ("eth9",))
 
 
 def test_peers_are_all_other_nodes(cluster: Made) -> None:
-    assert set(desired(cluster, "n1").peers) == {"n2", "n3"}
+    assert set(peers(cluster, "n1")) == {"n2", "n3"}
 
 
 @pytest.mark.parametrize(

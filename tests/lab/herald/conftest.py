@@ -10,7 +10,7 @@ import pytest
 from lab.waiting import wait_for
 from lab.workloads import service
 from tests.lab.herald.lan import Lan
-from tests.lab.herald.product import PATIENCE, Exposed, Product
+from tests.lab.herald.product import PATIENCE, POOL, Exposed, Product
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +51,7 @@ class Shop:
 def installed(lab: Lab) -> Product:
     product = Product(lab)
     product.install()
+    lab.apply(POOL)
     return product
 
 

@@ -124,7 +124,9 @@ class Lan:
             holds.set()
             asker.join()
 
-    def await_sole_answerer(self, addresses: Iterable[str], among: Iterable[str], timeout: float = 60.0) -> dict[str, str]:
+    def await_sole_answerer(
+        self, addresses: Iterable[str], among: Iterable[str], timeout: float = 60.0
+    ) -> dict[str, str]:
         """Ask until each address is answered by exactly one of these hardware addresses; which. Raises LabError."""
         wanted, allowed = tuple(addresses), set(among)
         last: dict[str, set[str]] = {}

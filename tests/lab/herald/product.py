@@ -22,7 +22,12 @@ Body = dict[str, Any]
 
 CHART = Path(__file__).parents[3] / "charts" / "heraldlb"
 AGENT, AGENT_METRICS_PORT = "agent", 7473
-POOL = {"name": "lan", "addresses": ["192.168.100.201-192.168.100.250", "fd00:100::f000/120"]}
+POOL = {
+    "apiVersion": "heraldlb.io/v1beta1",
+    "kind": "AddressPool",
+    "metadata": {"name": "lan"},
+    "spec": {"addresses": ["192.168.100.201-192.168.100.250", "fd00:100::f000/120"]},
+}
 PATIENCE = 60.0
 """Seconds after which what must come has not come, on however busy a machine."""
 
@@ -58,7 +63,8 @@ class Product:
         self.lab = lab
 
     def install(self) -> None:
-        self.lab.install(CHART, {"pool": POOL})
+        """Apply the chart; return when every agent serves."""
+        self.lab.install(CHART)
         self.wait_healthy()
 
     # -- Services
@@ -186,6 +192,14 @@ class Product:
             for pod in pods
             for status in pod["status"].get("containerStatuses", ())
         }
+
+    def agent_logs(self) -> str:
+        """What every agent has said last."""
+        pods = self.lab.items("pods", "-n", "kube-system", "-l", "app.kubernetes.io/component=agent")
+        return "\n".join(
+            f"{pod['spec'].get('nodeName')}:\n{self.lab.log_tail(pod['metadata']['name'], 'kube-system')}"
+            for pod in pods
+        )
 
     def wait_healthy(self) -> None:
         """Until every node is Ready, and every agent serves and hears all the others."""

@@ -14,11 +14,13 @@ from tests.lab.herald.product import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from lab.lab import Lab
     from tests.lab.herald.conftest import Shop
     from tests.lab.herald.lan import Lan
     from tests.lab.herald.product import Product
+
 
 @contextmanager
 def powered_off(herald: Product, node: str) -> Iterator[None]:
@@ -69,7 +71,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_another_node_takes_over_tells_the_lan_and_says_so(
-    fault: Callable[..., Iterator[None]],
+    fault: Callable[[Product, str], AbstractContextManager[None]],
     shop: Shop,
     herald: Product,
     lan: Lan,
@@ -85,7 +87,7 @@ def test_another_node_takes_over_tells_the_lan_and_says_so(
         return lab.client.exec(["ip", "-j", "neigh", "show", "to", address, "dev", INTERFACE]).stdout
 
     began = time.monotonic()
-    with fault(herald, node):  # type: ignore[attr-defined]
+    with fault(herald, node):
         others = herald.macs(node)
         lan.ask_until(
             f"another node than {node} to answer for {addresses}",

@@ -47,8 +47,9 @@ def undisturbed(shop: Shop, herald: Product, lan: Lan) -> Iterator[None]:
     placed, restarts = herald.placements(), herald.restarts()
     yield
     answered = lan.ask_for(0.5, *shop.addresses)
-    assert answered == {address: {placed[address].mac} for address in shop.addresses}
-    assert {address: herald.placements().get(address) for address in shop.addresses} == {
+    assert answered == {address: {placed[address].mac} for address in shop.addresses}, herald.agent_logs()
+    now = herald.placements()
+    assert {address: now.get(address) for address in shop.addresses} == {
         address: placed[address] for address in shop.addresses
     }
     assert herald.restarts() == restarts
@@ -144,7 +145,7 @@ def test_malformed_questions_are_not_answered(shop: Shop, herald: Product, lan: 
 
 @pytest.mark.usefixtures("undisturbed")
 def test_random_octets_under_the_ethertypes_of_arp_and_ipv6_change_nothing(lan: Lan, lab: Lab) -> None:
-    source = random.Random(_SEED)
+    source = random.Random(_SEED)  # noqa: S311 - reproducible junk
     for _ in range(500):
         kind = source.choice((0x0806, 0x86DD))
         destination = source.choice((_BROADCAST, "33:33:00:00:00:01", lab.nodes["node-1"].mac_address))
@@ -157,7 +158,7 @@ def test_a_flood_of_forged_questions_keeps_nobody_else_from_an_answer(
     shop: Shop, herald: Product, lan: Lan, lab: Lab, record_property: Callable[[str, object], None]
 ) -> None:
     node, ipv4, ipv6 = shop.pair()
-    source = random.Random(_SEED)
+    source = random.Random(_SEED)  # noqa: S311 - reproducible junk
 
     def forged(number: int) -> bytes:
         mac = "02:66:6f:" + source.randbytes(3).hex(":")
@@ -199,14 +200,18 @@ def _record_heartbeats(lab: Lab, receiver: str, sender: str) -> list[Any]:
         while len(found) < _RECORDED and time.monotonic() < deadline:
             if select.select([listening], [], [], 1.0)[0]:
                 frame = Ether(listening.recv(4096))
-                if frame.src == lab.nodes[sender].mac_address and UDP in frame and bytes(frame[UDP].payload)[:4] == b"HRLD":
+                if (
+                    frame.src == lab.nodes[sender].mac_address
+                    and UDP in frame
+                    and bytes(frame[UDP].payload)[:4] == b"HRLD"
+                ):
                     found.append(frame)
     assert len(found) == _RECORDED
     return found
 
 
 def _replayed(recorded: Any, source: Host) -> bytes:
-    """The same datagram as if from the same sender; its checksum was the network card's business, and is not there."""
+    """The same datagram as if from the same sender, with the checksum that is missing in what veth delivers."""
     layer = IP if IP in recorded else IPv6
     before = recorded[layer]
     header = Ether(src=source.mac_address, dst=recorded.dst) / layer(src=before.src, dst=before.dst)
@@ -216,7 +221,7 @@ def _replayed(recorded: Any, source: Host) -> bytes:
 
 @pytest.mark.usefixtures("undisturbed")
 def test_datagrams_that_are_no_heartbeats_are_dropped_and_counted(herald: Product, lab: Lab) -> None:
-    source = random.Random(_SEED)
+    source = random.Random(_SEED)  # noqa: S311 - reproducible junk
     heartbeat = bytes(_record_heartbeats(lab, "node-1", "node-2")[0][UDP].payload)
     changed = bytearray(heartbeat)
     changed[5] ^= 0x01

@@ -88,9 +88,7 @@ def test_exactly_one_node_answers_for_each_address(shop: Shop, herald: Product, 
     assert answered == {address: {herald.mac(herald.owner(address))} for address in shop.addresses}
 
 
-def test_a_deleted_service_is_answered_for_no_more(
-    herald: Product, lab: Lab, namespace: str, lan: Lan
-) -> None:
+def test_a_deleted_service_is_answered_for_no_more(herald: Product, lab: Lab, namespace: str, lan: Lan) -> None:
     herald.run(namespace, replicas=1)
     door = herald.expose(namespace, "web")
     lan.await_sole_answerer(door.addresses, herald.macs())

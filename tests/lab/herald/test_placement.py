@@ -1,4 +1,4 @@
-"""Which nodes announce: those with endpoints, those a policy admits, those not excluded; and what is said when none."""
+"""Which nodes announce: those with endpoints, that a policy admits, not excluded; and what is said when none."""
 
 from __future__ import annotations
 

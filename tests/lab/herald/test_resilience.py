@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from lab.waiting import wait_for
 from lab.workloads import service
-from tests.lab.herald.product import PATIENCE, condition, milliseconds
-from tests.lab.herald.test_failover import powered_off
+from tests.lab.herald.product import PATIENCE, milliseconds
 
 if TYPE_CHECKING:
     import socket
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from lab.host import Host
     from lab.lab import Lab
+    from lab.processes import Process
     from tests.lab.herald.conftest import Shop
     from tests.lab.herald.lan import Lan
     from tests.lab.herald.product import Product
@@ -76,11 +76,12 @@ def _asks(connection: socket.socket) -> bool:
         return False
 
 
-def test_addresses_answer_and_fail_over_without_the_api_server(
+def test_addresses_answer_and_fail_over_without_the_api_server_and_all_is_told_and_served_after_it(
     shop: Shop, herald: Product, lab: Lab, lan: Lan, record_property: Callable[[str, object], None]
 ) -> None:
     node, *addresses = shop.pair()
-    others = herald.macs(node)
+    others = set(lab.nodes) - {node}
+    shown = {door.name: herald.shown(door.namespace, door.name) for door in shop.doors}
     lab.stop_api_server()
     try:
         assert lan.await_sole_answerer(addresses, herald.macs()) == dict.fromkeys(addresses, herald.mac(node))
@@ -88,57 +89,42 @@ def test_addresses_answer_and_fail_over_without_the_api_server(
             herald.fetch(address)
         began = time.monotonic()
         lab.power_off(node)
-        lan.ask_until(
-            f"another node than {node} to answer",
-            lambda: all(any(said.mac in others for said in lan.answers(each, began)) for each in addresses),
-            addresses,
-        )
-        for address in addresses:
-            first = next(said for said in lan.answers(address, began) if said.mac in others)
+        for address, mac in lan.await_sole_answerer(addresses, herald.macs(node)).items():
+            first = next(said for said in lan.answers(address, began) if said.mac == mac)
             record_property(f"gap_ms {address}", milliseconds(began, first.time))
             herald.fetch(address)
     finally:
         lab.start_api_server()
+    try:
         began = time.monotonic()
-        try:
-            for address in addresses:
-                herald.await_owner(address, *(set(lab.nodes) - {node}))
-            record_property("status_written_ms", milliseconds(began))
-        finally:
-            lab.power_on(node)
-            herald.wait_healthy()
-
-
-def test_changes_made_after_an_api_outage_are_served(
-    shop: Shop, herald: Product, lab: Lab, lan: Lan, namespace: str
-) -> None:
-    before = {door.name: herald.shown(door.namespace, door.name) for door in shop.doors}
-    lab.stop_api_server()
-    lan.await_sole_answerer(shop.addresses, herald.macs())
-    lab.start_api_server()
-    herald.run(namespace, replicas=1)
-    door = herald.expose(namespace, "web")
-    for address, mac in lan.await_sole_answerer(door.addresses, herald.macs()).items():
-        assert "Hello from web-" in herald.fetch(address)
-        herald.await_owner(address, herald.node_of(mac))
-    assert {door.name: herald.shown(door.namespace, door.name) for door in shop.doors} == before
-    lab.wait_ready()
+        for address in addresses:
+            herald.await_owner(address, *others)
+        record_property("status_written_ms", milliseconds(began))
+        assert {door.name: herald.shown(door.namespace, door.name) for door in shop.doors} == shown
+        door = herald.expose(shop.doors[0].namespace, "opened-later", selector={"app": "web"})
+        for address, mac in lan.await_sole_answerer(door.addresses, herald.macs(node)).items():
+            herald.fetch(address)
+            herald.await_owner(address, herald.node_of(mac))
+    finally:
+        lab.kubectl("delete", "service", "opened-later", "-n", shop.doors[0].namespace, "--ignore-not-found")
+        lab.power_on(node)
+        herald.wait_healthy()
 
 
 def test_connections_through_a_node_outlive_a_restart_of_its_agent(
     shop: Shop, herald: Product, lab: Lab, record_property: Callable[[str, object], None]
 ) -> None:
     node, *addresses = shop.pair()
-    door = shop.doors[0]
-    host = lab.nodes[node]
+    port, host = shop.doors[0].node_port, lab.nodes[node]
     established = [
-        lab.client.connect(str(own), door.node_port, timeout=5.0) for own in (host.ipv4, host.ipv6) for _ in range(5)
+        lab.client.connect(str(own), port, timeout=5.0) for own in (host.ipv4, host.ipv6) for _ in range(5)
     ]
     moving = [lab.client.connect(address, 80, timeout=5.0) for address in addresses for _ in range(5)]
     try:
         assert all(map(_asks, established + moving))
         before = herald.restarts()
-        with Shopper(lab.client, str(host.ipv4), door.node_port) as by_node, Shopper(lab.client, addresses[0]) as by_address:
+        by_node, by_address = Shopper(lab.client, str(host.ipv4), port), Shopper(lab.client, addresses[0])
+        with by_node, by_address:
             lab.kubectl("rollout", "restart", "daemonset/heraldlb-agent", "-n", "kube-system")
             lab.wait_for_rollout("daemonset/heraldlb-agent", "kube-system")
             by_node.await_attempts(20)
@@ -146,8 +132,9 @@ def test_connections_through_a_node_outlive_a_restart_of_its_agent(
         assert before.keys() != herald.restarts().keys()
         assert all(map(_asks, established)), "an agent's restart cost an established connection"
         assert by_node.failures == [], "an agent's restart cost new connections through a node port"
-        record_property("failed", f"{len(by_address.failures)} of {by_address.attempts}: {by_address.failures[:3]}")
-        record_property("established to addresses that moved", f"{sum(map(_asks, moving))} of {len(moving)} survived")
+        record_property("new_connections_failed", f"{len(by_address.failures)} of {by_address.attempts}")
+        # The address was elsewhere for a moment, where nobody knows them; those that spoke then are lost.
+        record_property("connections_kept_where_the_address_moved", f"{sum(map(_asks, moving))} of {len(moving)}")
         assert len(by_address.failures) * 4 < by_address.attempts
     finally:
         for connection in established + moving:
@@ -190,7 +177,7 @@ def test_a_controller_killed_in_the_middle_of_a_burst_gives_every_service_addres
 
 def _shown(lab: Lab, namespace: str) -> dict[str, tuple[str, ...]]:
     """Addresses by Service, of those that have both."""
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for body in lab.items("services", "-n", namespace):
         addresses = tuple(entry["ip"] for entry in body["status"]["loadBalancer"].get("ingress", ()))
         if len(addresses) == 2:
@@ -198,7 +185,7 @@ def _shown(lab: Lab, namespace: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _acting_controller(lab: Lab):  # type: ignore[no-untyped-def]
+def _acting_controller(lab: Lab) -> Process:
     [lease] = [each for each in lab.items("leases", "-n", "kube-system") if "heraldlb" in each["metadata"]["name"]]
     holder = lease["spec"]["holderIdentity"]
     pod = next(
@@ -212,7 +199,3 @@ def _acting_controller(lab: Lab):  # type: ignore[no-untyped-def]
 def _burst_records(lab: Lab) -> list[str]:
     records = lab.items("serviceaddresses")
     return [each["metadata"]["name"] for each in records if each["spec"]["addressPool"] == "burst"]
-
-
-assert condition
-assert powered_off

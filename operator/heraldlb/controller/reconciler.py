@@ -75,6 +75,7 @@ class Reconciler:
         for record in records:
             for holder in record.holders:
                 recorded.setdefault(holder.uid, []).append(record)
+            self._records.acknowledge(record.address)
         for request in requests:
             for record in recorded.pop(request.uid, ()):
                 self._assignments.adopt(request, record.address, record.pool)
@@ -96,8 +97,9 @@ class Reconciler:
         """Whether the record of an address is not what was assigned."""
         return self._records.differs(address)
 
-    async def write_record(self, address: IPAddress) -> None:
-        """Make the record of an address say what the ledger says. Raises as `Records.write`."""
+    async def put_right(self, address: IPAddress) -> None:
+        """Make the record of an address say what the ledger says, whoever wrote it. Raises as `Records.write`."""
+        self._records.acknowledge(address)
         await self._records.write(address)
 
     async def visit(self, key: NamespacedName) -> None:
@@ -172,6 +174,8 @@ class Reconciler:
 
     async def _leave(self, uid: str, addresses: Iterable[IPAddress]) -> None:
         addresses = tuple(addresses)
+        for address in addresses:
+            self._records.let_go(address, uid)
         waiting = self._assignments.leave(uid, addresses)
         for address in addresses:
             await self._records.write(address)

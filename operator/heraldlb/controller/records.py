@@ -30,6 +30,7 @@ class Records:
         self._api = api
         self._cluster = cluster
         self._assignments = assignments
+        self._known: dict[IPAddress, frozenset[str]] = {}
         # A lock lives for as long as someone holds or awaits it.
         self._locks: WeakValueDictionary[IPAddress, asyncio.Lock] = WeakValueDictionary()
 
@@ -37,10 +38,23 @@ class Records:
         """Whether the record is not what the ledger says."""
         return not _same(self._cluster.record(address), self._assignments.record_of(address))
 
+    def acknowledge(self, address: IPAddress) -> None:
+        """Whoever is recorded for the address now is known, and may be written over."""
+        record = self._cluster.record(address)
+        if record is None:
+            self._known.pop(address, None)
+        else:
+            self._known[address] = frozenset(holder.uid for holder in record.holders)
+
+    def let_go(self, address: IPAddress, uid: str) -> None:
+        """The Service may be taken out of the record, whoever entered it there."""
+        self._known[address] = self._known.get(address, frozenset()) | {uid}
+
     async def write(self, address: IPAddress) -> None:
         """Create, change or delete the record so that it says what the ledger says.
 
-        Raises AddressTakenError where someone else recorded the address first, ApiError, ApiUnavailableError.
+        Raises AddressTakenError where it names a Service that neither the ledger nor we put there: another replica
+        was faster. ApiError, ApiUnavailableError.
         """
         lock = self._locks.setdefault(address, asyncio.Lock())
         async with lock:
@@ -48,19 +62,26 @@ class Records:
                 present, wanted = self._cluster.record(address), self._assignments.record_of(address)
                 if _same(present, wanted):
                     return
+                if present is not None and self._has_strangers(present):
+                    raise AddressTakenError(present)
                 try:
                     await self._write(address, present, wanted)
                 except ApiError as error:
                     if not (error.already_exists or error.conflict or error.not_found):
                         raise
                     await self._reread(address)
-                    found = self._cluster.record(address)
-                    if present is None and found is not None and self._foreign(found):
-                        raise AddressTakenError(found) from error
+                else:
+                    self.acknowledge(address)
+                    return
             raise ApiError(409, "Conflict", f"the record of {address} keeps changing")
 
-    def _foreign(self, found: ServiceAddress) -> bool:
-        return any(self._assignments.ledger.holding(found.address, held.uid) is None for held in found.holders)
+    def _has_strangers(self, present: ServiceAddress) -> bool:
+        known = self._known.get(present.address, frozenset())
+        ledger = self._assignments.ledger
+        return any(
+            holder.uid not in known and ledger.holding(present.address, holder.uid) is None
+            for holder in present.holders
+        )
 
     async def _write(
         self, address: IPAddress, present: ServiceAddress | None, wanted: ServiceAddress | None

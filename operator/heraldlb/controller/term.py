@@ -100,7 +100,7 @@ class Term:
                 if isinstance(key, NamespacedName):
                     await self._reconciler.visit(key)
                 else:
-                    await self._reconciler.write_record(key)
+                    await self._reconciler.put_right(key)
             except (ApiError, ApiUnavailableError, AddressTakenError) as error:
                 delay = self.queue.retry(key)
                 log.warning("%s: %s; again in %.2g s", key, error, delay)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 INTERFACE = "eth0"
 ASK_EVERY = 0.02
 """Seconds between two questions where a gap is measured: its resolution."""
+_ROUNDS = 5
+"""Questions that are asked also where a busy machine took all the time for the first."""
+_LAST_ANSWER = 0.1
+"""Seconds in which the answer to the last question comes."""
 _EVERY_PROTOCOL = 3
 _OCTETS = 2048
 
@@ -98,11 +102,13 @@ class Lan:
         return [each for each in self.said(address, since) if each.announced]
 
     def ask_for(self, seconds: float, *addresses: str) -> dict[str, set[str]]:
-        """Ask again and again for so long; the hardware addresses that answered for each address."""
-        started = time.monotonic()
-        while time.monotonic() < started + seconds:
+        """Ask again and again for so long, and some times at least; the hardware addresses that answered for each."""
+        started, rounds = time.monotonic(), 0
+        while rounds < _ROUNDS or time.monotonic() < started + seconds:
             self.ask(*addresses)
+            rounds += 1
             time.sleep(ASK_EVERY)
+        time.sleep(_LAST_ANSWER)
         return {each: {said.mac for said in self.answers(each, started)} for each in addresses}
 
     def ask_until(

@@ -2,7 +2,7 @@
 
 A turn has a fixed order. First it asks whether this process was away too long; if so it owns nothing from here on.
 Then heartbeats, because they decide who answers; then decisions and this node's own heartbeats; and only then
-frames and announcements, a bounded number of them.
+announcements and frames, a bounded number of them.
 """
 
 from __future__ import annotations
@@ -125,12 +125,13 @@ class Loop:
                 undecided = True
         if undecided:
             self._decide(now)
+        # What this turn has taken is announced before any question about it is answered.
+        for address in self._schedule.due(clock(), constants.ANNOUNCEMENTS_PER_TURN):
+            self._announce(address)
         for port, source in packets:
             # Closed meanwhile: what is still in its sockets is nobody's to answer.
             if self._ports.get(port.placement.index) is port:
                 self._on_frames(port, source)
-        for address in self._schedule.due(now, constants.ANNOUNCEMENTS_PER_TURN):
-            self._announce(address)
 
     def _deadline(self) -> float:
         times = (self._agreement.deadline, self._schedule.next_due(), self._leave_at)

@@ -41,6 +41,8 @@ class Saying:
     mac: str
     announced: bool
     """To everybody and unasked: gratuitous ARP, or an unsolicited neighbour advertisement."""
+    to: str
+    """The hardware address that the frame is for."""
 
 
 class Lan:
@@ -79,20 +81,21 @@ class Lan:
         for frame in frames:
             self._socket.send(frame)
 
-    def ask(self, *addresses: str) -> None:
-        """One ARP request or neighbour solicitation for each address."""
+    def ask(self, *addresses: str, mac: str | None = None) -> None:
+        """One ARP request or neighbour solicitation for each address; `mac`: to be answered to."""
         for address in addresses:
             sender = str(self._client.ipv6 if ":" in address else self._client.ipv4)
-            self.send(question(address, sender=sender, mac=self._client.mac_address))
+            self.send(question(address, sender=sender, mac=mac or self._client.mac_address))
 
     def said(self, address: str, since: float = 0.0) -> list[Saying]:
         """Everything heard by which hosts claim the address, in order; `since` on the monotonic clock."""
         while self._read_so_far < len(self._frames):
             at, octets = self._frames[self._read_so_far]
             self._read_so_far += 1
-            if (claim := _claim(Ether(octets))) is not None:
+            frame = Ether(octets)
+            if (claim := _claim(frame)) is not None:
                 claimed, mac, announced = claim
-                self._said.setdefault(claimed, []).append(Saying(at, mac, announced))
+                self._said.setdefault(claimed, []).append(Saying(at, mac, announced, frame.dst))
         return [each for each in self._said.get(str(ip_address(address)), ()) if each.time >= since]
 
     def answers(self, address: str, since: float = 0.0) -> list[Saying]:
@@ -102,7 +105,7 @@ class Lan:
         return [each for each in self.said(address, since) if each.announced]
 
     def ask_for(self, seconds: float, *addresses: str) -> dict[str, set[str]]:
-        """Ask again and again for so long, and some times at least; the hardware addresses that answered for each."""
+        """Ask again and again for so long, and some times at least; the hardware addresses that answered."""
         started, rounds = time.monotonic(), 0
         while rounds < _ROUNDS or time.monotonic() < started + seconds:
             self.ask(*addresses)

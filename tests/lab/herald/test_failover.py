@@ -61,6 +61,8 @@ def agent_stopped(herald: Product, node: str) -> Iterator[None]:
         herald.wait_healthy()
 
 
+_ASKED_MEANWHILE = "02:66:6f:00:00:02"
+
 FAULTS = [
     pytest.param(powered_off, id="power-off"),
     pytest.param(unplugged, id="link-cut"),
@@ -142,8 +144,10 @@ def test_a_stopped_agent_that_goes_on_answers_only_after_it_is_elected_again(
     lab.pause(agent)
     try:
         lan.await_sole_answerer(addresses, herald.macs(node))
-        # These wait in the stopped agent's sockets.
-        lan.ask_for(0.5, *addresses)
+        # These wait in the stopped agent's sockets, and name whom to answer.
+        for _ in range(20):
+            lan.ask(*addresses, mac=_ASKED_MEANWHILE)
+        wait_for("them to be answered", lambda: all(any(_meanwhile(lan, each)) for each in addresses))
     finally:
         resumed = time.monotonic()
         lab.resume(agent)
@@ -154,12 +158,18 @@ def test_a_stopped_agent_that_goes_on_answers_only_after_it_is_elected_again(
     )
     lan.await_sole_answerer(addresses, {old})
     for address in addresses:
+        assert old not in _meanwhile(lan, address), "what was asked while the agent was stopped was answered later"
         returned = next(said for said in lan.announcements(address, resumed) if said.mac == old).time
         assert not [said for said in lan.answers(address, resumed) if said.mac == old and said.time < returned]
         others = [said.time for said in lan.answers(address, resumed) if said.mac != old]
         record_property(f"away_ms {address}", milliseconds(resumed, returned))
         record_property(f"both_answer_ms {address}", milliseconds(returned, max([returned, *others])))
     herald.wait_healthy()
+
+
+def _meanwhile(lan: Lan, address: str) -> set[str]:
+    """Who answered the questions that were asked while an agent was stopped."""
+    return {said.mac for said in lan.answers(address) if said.to == _ASKED_MEANWHILE}
 
 
 def test_an_orderly_stop_hands_over_without_a_failure_timeout(

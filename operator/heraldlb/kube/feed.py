@@ -12,6 +12,7 @@ that called `start`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -139,10 +140,10 @@ class Feed:
             times = [each.relist_at for each in self._subscriptions if each.relist_at is not None]
             wait = min([*times, last + RESYNC_PERIOD]) - time.monotonic()
             self._relists.clear()
-            try:
-                await asyncio.wait_for(self._relists.wait(), max(wait, 0.0) + 0.01)
-            except TimeoutError:
-                continue
+            # Not `wait_for`: that may lose a cancellation that comes together with the event (Python 3.11).
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(wait, 0.0) + 0.01):
+                    await self._relists.wait()
 
     def _drain(self) -> None:
         # Before the first event is taken: whoever appends later must schedule a drain of its own.

@@ -100,7 +100,10 @@ class Lease:
             try:
                 left = renewed + self._settings.deadline - time.monotonic()
                 started = time.monotonic()
-                if await asyncio.wait_for(self._try(), max(left, 0.01)):
+                # Not `wait_for`: that may lose a cancellation that comes together with the answer (Python 3.11).
+                async with asyncio.timeout(max(left, 0.01)):
+                    renews = await self._try()
+                if renews:
                     renewed = started
                     continue
                 log.error("another replica has taken the Lease")

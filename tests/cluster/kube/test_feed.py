@@ -1,0 +1,107 @@
+"""Mirrors follow a real API server."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from heraldlb.api.objects import NamespacedName, text
+from heraldlb.kube import client, credentials
+from heraldlb.kube.feed import Feed, Subscription
+from heraldlb.kube.mirror import Change, Mirror
+from lab.api_server import ApiServer
+
+PATIENCE = 20.0
+
+
+class Watched:
+    """The namespaces of one label, as a feed delivers them."""
+
+    def __init__(self, api: client.Api) -> None:
+        self.api = api
+        self.label = f"feed-{secrets.token_hex(4)}"
+        self.mirror: Mirror[str] = Mirror(lambda raw: text(raw, "metadata", "annotations", "says") or "nothing")
+        self.changes: asyncio.Queue[Change[str]] = asyncio.Queue()
+        self.fail_on = "never said"
+
+    def subscription(self) -> Subscription:
+        return Subscription(client.NAMESPACES, self.mirror, self.on_change, {"labelSelector": f"feed={self.label}"})
+
+    def on_change(self, change: Change[str]) -> None:
+        if change.after == self.fail_on:
+            raise RuntimeError("not understood")
+        self.changes.put_nowait(change)
+
+    async def create(self, name: str) -> NamespacedName:
+        name = f"{self.label}-{name}"
+        body = {"metadata": {"name": name, "labels": {"feed": self.label}}}
+        await self.api.create(client.NAMESPACES, body)
+        return NamespacedName("", name)
+
+    async def say(self, key: NamespacedName, what: str) -> None:
+        await self.api.patch(client.NAMESPACES, key.name, {"metadata": {"annotations": {"says": what}}})
+
+    async def await_change(self, key: NamespacedName, after: str | None) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while (change := await self.changes.get()).key != key or change.after != after:
+                pass
+
+
+@pytest.fixture
+async def configuration(api_server: ApiServer) -> Any:
+    return await credentials.load(str(api_server.kubeconfig))
+
+
+@pytest.fixture
+async def watched(configuration: Any) -> AsyncIterator[Watched]:
+    async with client.Api(configuration) as api:
+        yield Watched(api)
+
+
+async def test_what_is_there_is_mirrored_before_the_start_returns_and_changes_follow(
+    watched: Watched, configuration: Any
+) -> None:
+    first = await watched.create("first")
+    async with Feed(watched.api, configuration, [watched.subscription()]) as feed:
+        await feed.start()
+        assert watched.mirror.get(first) == "nothing"
+        assert watched.changes.empty()
+        second = await watched.create("second")
+        await watched.await_change(second, "nothing")
+        await watched.say(first, "hello")
+        await watched.await_change(first, "hello")
+
+
+async def test_an_object_that_no_longer_matches_counts_as_deleted(watched: Watched, configuration: Any) -> None:
+    first = await watched.create("first")
+    async with Feed(watched.api, configuration, [watched.subscription()]) as feed:
+        await feed.start()
+        await watched.api.patch(client.NAMESPACES, first.name, {"metadata": {"labels": {"feed": None}}})
+        await watched.await_change(first, None)
+
+
+async def test_a_deletion_that_nobody_told_of_is_found_by_listing_again(
+    watched: Watched, configuration: Any
+) -> None:
+    async with Feed(watched.api, configuration, [watched.subscription()]) as feed:
+        await feed.start()
+        ghost = NamespacedName("", "ghost")
+        watched.mirror.observe("ADDED", {"metadata": {"name": ghost.name, "resourceVersion": "1"}})
+        feed.resync()
+        await watched.await_change(ghost, None)
+
+
+async def test_a_change_that_is_not_understood_does_not_keep_back_the_next(
+    watched: Watched, configuration: Any
+) -> None:
+    watched.fail_on = "nonsense"
+    first = await watched.create("first")
+    async with Feed(watched.api, configuration, [watched.subscription()]) as feed:
+        await feed.start()
+        await watched.say(first, "nonsense")
+        await watched.say(first, "sense")
+        await watched.await_change(first, "sense")

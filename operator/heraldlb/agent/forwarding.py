@@ -21,6 +21,10 @@ from heraldlb.kube.recorder import Happening, Recorder, Subject
 
 log = logging.getLogger(__name__)
 
+SETTLE = 0.02
+"""Seconds for which changes are gathered before they are applied: a new Service comes in three, endpoints and address
+a moment after itself, and each run of nft costs every node some milliseconds."""
+
 RETRY = 1.0
 """Seconds before a plan that could not be applied is tried again."""
 
@@ -53,6 +57,7 @@ class ForwardingRole:
         self._changed.set()
         while True:
             await self._changed.wait()
+            await asyncio.sleep(SETTLE)
             self._changed.clear()
             try:
                 await self._apply()

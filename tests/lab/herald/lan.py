@@ -29,6 +29,7 @@ _ROUNDS = 5
 """Questions that are asked also where a busy machine took all the time for the first."""
 _LAST_ANSWER = 0.1
 """Seconds in which the answer to the last question comes."""
+_NOBODY = {4: "192.168.100.199", 6: "fd00:100::199"}
 _EVERY_PROTOCOL = 3
 _OCTETS = 2048
 
@@ -81,11 +82,16 @@ class Lan:
         for frame in frames:
             self._socket.send(frame)
 
-    def ask(self, *addresses: str, mac: str | None = None) -> None:
-        """One ARP request or neighbour solicitation for each address; `mac`: to be answered to."""
+    def ask(self, *addresses: str) -> None:
+        """One ARP request or neighbour solicitation for each address."""
         for address in addresses:
             sender = str(self._client.ipv6 if ":" in address else self._client.ipv4)
-            self.send(question(address, sender=sender, mac=mac or self._client.mac_address))
+            self.send(question(address, sender=sender, mac=self._client.mac_address))
+
+    def ask_as(self, mac: str, *addresses: str) -> None:
+        """As `ask`, to be answered to this hardware address. In the name of no host of the lab."""
+        for address in addresses:
+            self.send(question(address, sender=_NOBODY[6 if ":" in address else 4], mac=mac))
 
     def said(self, address: str, since: float = 0.0) -> list[Saying]:
         """Everything heard by which hosts claim the address, in order; `since` on the monotonic clock."""

@@ -146,7 +146,7 @@ def test_a_stopped_agent_that_goes_on_answers_only_after_it_is_elected_again(
         lan.await_sole_answerer(addresses, herald.macs(node))
         # These wait in the stopped agent's sockets, and name whom to answer.
         for _ in range(20):
-            lan.ask(*addresses, mac=_ASKED_MEANWHILE)
+            lan.ask_as(_ASKED_MEANWHILE, *addresses)
         wait_for("them to be answered", lambda: all(any(_meanwhile(lan, each)) for each in addresses))
     finally:
         resumed = time.monotonic()

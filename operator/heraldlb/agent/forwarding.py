@@ -22,8 +22,8 @@ from heraldlb.kube.recorder import Happening, Recorder, Subject
 log = logging.getLogger(__name__)
 
 SETTLE = 0.02
-"""Seconds for which changes are gathered before they are applied: a new Service comes in three, endpoints and address
-a moment after itself, and each run of nft costs every node some milliseconds."""
+"""Seconds for which changes are gathered before they are applied. A new Service comes in three, its endpoints and
+its address a moment later, and each run of nft costs every node some milliseconds."""
 
 RETRY = 1.0
 """Seconds before a plan that could not be applied is tried again."""

@@ -19,6 +19,7 @@ from tests.cluster.kubectl import Kubectl
 CHART = Path(__file__).parents[3] / "charts" / "heraldlb"
 NAMESPACE = f"chart-{secrets.token_hex(4)}"
 RELEASE = "tried"
+SETTINGS = ["--set=pool.addresses={192.168.1.240-192.168.1.250, fd00:1::/120}", "--set=pool.name=tried"]
 
 Helm = Callable[..., str]
 
@@ -51,14 +52,14 @@ def helm(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     yield run
     run("uninstall", RELEASE, "--ignore-not-found")
+    kubectl("delete", "addresspool", "tried", "--ignore-not-found")
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture(scope="module")
 def installed(helm: Helm) -> str:
     """What Helm told the user who installed Herald with a pool, in one command, kinds and all."""
-    settings = ["--set=pool.addresses={192.168.1.240-192.168.1.250, fd00:1::/120}", "--set=pool.name=tried"]
-    return helm("install", RELEASE, str(CHART), "--create-namespace", *settings)
+    return helm("install", RELEASE, str(CHART), "--create-namespace", *SETTINGS)
 
 
 def test_one_command_installs_the_kinds_and_the_pool(installed: str, kubectl: Kubectl) -> None:
@@ -106,3 +107,14 @@ def test_the_accounts_have_the_rights_that_their_work_takes(installed: str, kube
     assert may("agent", "patch", "serviceaddresses.heraldlb.io", "--subresource=status")
     assert not may("agent", "patch", "serviceaddresses.heraldlb.io")
     assert not may("agent", "get", "secrets", own)
+
+
+def test_an_uninstallation_keeps_the_pool_and_the_next_installation_takes_it_up(
+    installed: str, helm: Helm, kubectl: Kubectl
+) -> None:
+    uid = "--output=jsonpath={.metadata.uid}"
+    before = kubectl("get", "addresspool", "tried", uid)
+    helm("uninstall", RELEASE)
+    assert kubectl("get", "addresspool", "tried", uid) == before
+    helm("install", RELEASE, str(CHART), *SETTINGS)
+    assert kubectl("get", "addresspool", "tried", uid) == before

@@ -71,13 +71,22 @@ class FileView:
             _clear_read_only("/proc")
             _clear_read_only("/dev/shm")  # noqa: S108 - the container's own
         for volume, target in zip(volumes, targets, strict=True):
-            mount(self._descriptor(volume.source), str(target), flags=MS_BIND)
-            if volume.read_only:
-                _set_read_only(str(target))
-            else:
-                _clear_read_only(str(target))
+            self._mount(volume, target, read_only_root=read_only_root)
         for descriptor in self._held.values():
             os.close(descriptor)
+
+    def _mount(self, volume: Volume, target: Path, *, read_only_root: bool) -> None:
+        """Mount a volume, and put back the needed paths that it covers, as one at /tmp where we live below /tmp."""
+        mount(self._descriptor(volume.source), str(target), flags=MS_BIND)
+        _clear_read_only(str(target))
+        for path in self.needed:
+            if Path(path).is_relative_to(target):
+                Path(path).mkdir(mode=0o755, parents=True, exist_ok=True)
+                mount(self._descriptor(path), path, flags=MS_BIND | MS_REC)
+                if read_only_root:
+                    _set_read_only(path, _AT_RECURSIVE)
+        if volume.read_only:
+            _set_read_only(str(target))
 
     def _descriptor(self, path: str) -> str:
         return f"/proc/self/fd/{self._held[path]}"

@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 OWNER = """
 import signal, sys
 from lab.lab import Lab
+# Where the tests run in the background of a shell, it is ignored, and would be here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Lab(nodes=1, name=sys.argv[1]) as lab:
     print("up", flush=True)
     signal.pause()

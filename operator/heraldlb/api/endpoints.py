@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from heraldlb.api.group import SERVICE_NAME_LABEL
 from heraldlb.api.objects import NamespacedName, Raw, entries, identity, mapping, number, sequence, text
 from heraldlb.api.ranges import IPAddress, RangeError, parse_address
-from heraldlb.api.services import Protocol
+from heraldlb.api.services import Protocol, parse_protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,9 @@ def parse_endpoint_slice(raw: Raw) -> EndpointSlice:
 
 
 def _parse_port(raw: Raw) -> EndpointPort:
-    protocol = text(raw, "protocol")
     return EndpointPort(
         name=text(raw, "name"),
-        protocol="UDP" if protocol == "UDP" else "SCTP" if protocol == "SCTP" else "TCP",
+        protocol=parse_protocol(raw),
         port=number(raw, "port"),
     )
 

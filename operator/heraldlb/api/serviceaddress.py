@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from heraldlb.api.group import API_VERSION
-from heraldlb.api.objects import NamespacedName, Raw, entries, mapping, number, text
+from heraldlb.api.objects import NamespacedName, Raw, entries, number, text
 from heraldlb.api.ranges import IPAddress, RangeError, parse_address
-from heraldlb.api.services import Protocol, Service
+from heraldlb.api.services import Protocol, Service, parse_protocol
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -133,14 +133,5 @@ def _holder_body(holder: Holder) -> dict[str, Any]:
 
 
 def _parse_holder(raw: Raw) -> Holder:
-    ports = []
-    for entry in entries(raw, "ports"):
-        protocol = text(entry, "protocol")
-        kind: Protocol = "UDP" if protocol == "UDP" else "SCTP" if protocol == "SCTP" else "TCP"
-        ports.append(HeldPort(kind, number(entry, "port")))
-    holder = mapping(raw)
-    return Holder(
-        NamespacedName(text(holder, "namespace"), text(holder, "name")),
-        text(holder, "uid"),
-        tuple(sorted(ports)),
-    )
+    ports = sorted(HeldPort(parse_protocol(entry), number(entry, "port")) for entry in entries(raw, "ports"))
+    return Holder(NamespacedName(text(raw, "namespace"), text(raw, "name")), text(raw, "uid"), tuple(ports))

@@ -111,11 +111,21 @@ def first_of_family(addresses: tuple[IPAddress, ...], family: Family) -> IPAddre
     return next((address for address in addresses if family_of(address) == family), None)
 
 
+def parse_protocol(raw: Raw) -> Protocol:
+    """The `protocol` of a port; TCP where it is unset, as the API documents."""
+    match text(raw, "protocol"):
+        case "UDP":
+            return "UDP"
+        case "SCTP":
+            return "SCTP"
+        case _:
+            return "TCP"
+
+
 def _parse_port(raw: Raw) -> ServicePort:
-    protocol = text(raw, "protocol")
     return ServicePort(
         name=text(raw, "name"),
-        protocol="UDP" if protocol == "UDP" else "SCTP" if protocol == "SCTP" else "TCP",
+        protocol=parse_protocol(raw),
         port=number(raw, "port"),
         node_port=number(raw, "nodePort"),
     )

@@ -95,8 +95,8 @@ def tenant(new_tenant: Callable[[], Tenant]) -> Iterator[Tenant]:
 def settle(new_tenant: Callable[[], Tenant]) -> Iterator[Settle]:
     """Return when the acting controller has worked off everything that was there to do before the call.
 
-    A Service of another tenant comes, is served, is counted in its pool's status, and goes: it stood last in
-    every queue.
+    A Service of another tenant comes, is served, is told so, is counted in its pool's status, and goes: it stood
+    last in every queue, that of Events included.
     """
     other = new_tenant()
     other.pool("a", other.range4(1, 9))
@@ -106,6 +106,7 @@ def settle(new_tenant: Callable[[], Tenant]) -> Iterator[Settle]:
         name = next(names)
         other.service(name)
         [address] = other.await_assigned(name)[name]
+        other.await_event(name, "AddressAssigned")
         wait_for("the pool to count it", lambda: other.pool_status("a").get("assigned") == 1)
         other.delete(name)
         other.await_no_record(address)

@@ -244,7 +244,10 @@ class Tenant:
         return self.api.history(RECORDS, since, _record(address, self.pool_name("marker")))
 
     def leave(self) -> None:
-        """Delete everything of this tenant; the namespace goes in its own time."""
+        """Delete everything of this tenant. Nothing here empties a deleted namespace, and Services that stay would
+        wait for ever, and be told anew of every pool that comes and goes."""
+        for service in self.api.every(services_of(self.namespace)):
+            self.api.delete(services_of(self.namespace), service["metadata"]["name"])
         self.api.delete(NAMESPACES, self.namespace)
         for pool in self.pools:
             self.api.delete(POOLS, pool)

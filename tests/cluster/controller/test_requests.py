@@ -127,6 +127,8 @@ def test_require_dual_stack_gets_nothing_until_both_families_can_be_had(tenant: 
 
 def test_what_went_unserved_is_told_once_however_often_it_is_looked_at(tenant: Tenant, settle: Settle) -> None:
     tenant.pool("a", tenant.ipv4(10))
+    # The refusal names every pool there is, so those of the test before must be seen to be gone.
+    settle()
     tenant.service("served")
     tenant.await_shown("served", tenant.ipv4(10))
     tenant.service("web")

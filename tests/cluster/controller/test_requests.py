@@ -126,8 +126,9 @@ def test_require_dual_stack_gets_nothing_until_both_families_can_be_had(tenant: 
 
 
 def test_what_went_unserved_is_told_once_however_often_it_is_looked_at(tenant: Tenant, settle: Settle) -> None:
-    tenant.pool("a", tenant.ipv4(10))
-    # The refusal names every pool there is, so those of the test before must be seen to be gone.
+    # The refusal names every pool there is in their order: this one is first, and stays it.
+    tenant.pool("a", tenant.ipv4(10), priority=50)
+    # Pools of the test before must be seen to be gone.
     settle()
     tenant.service("served")
     tenant.await_shown("served", tenant.ipv4(10))
@@ -136,7 +137,7 @@ def test_what_went_unserved_is_told_once_however_often_it_is_looked_at(tenant: T
     before = tenant.told()
     for number in range(5):
         tenant.annotate("web", note=str(number))
-        tenant.edit_pool("a", priority=50 + number)
+        tenant.edit_pool("a", priority=49 - number)
     settle()
     assert tenant.told() == before
     assert len(tenant.events("web")) == 1

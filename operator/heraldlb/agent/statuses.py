@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 from typing import Any
 
@@ -13,6 +12,7 @@ from heraldlb.api.conditions import Condition, merge
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.reasons import Reason
 from heraldlb.api.serviceaddress import ServiceAddress, object_name
+from heraldlb.kube import timestamps
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError, ApiUnavailableError
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 from heraldlb.kube.workqueue import WorkQueue
@@ -156,7 +156,7 @@ class AnnouncementStatuses:
                     "node": self._node_name,
                     "interface": state.interface,
                     "macAddress": state.mac,
-                    "since": _timestamp(state.since),
+                    "since": timestamps.at(state.since),
                 }
                 message = f"{self._node_name} answers on {state.interface} with {state.mac}"
                 conditions = [Condition("Announced", True, Reason.ANNOUNCING, message)]
@@ -173,7 +173,7 @@ class AnnouncementStatuses:
                 conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, message)]
             case _:
                 return None
-        merged = merge(record.conditions, conditions, _timestamp(None))
+        merged = merge(record.conditions, conditions, timestamps.now())
         same = (record.node, record.interface, record.mac_address) == (
             fields["node"] or "",
             fields["interface"] or "",
@@ -207,12 +207,3 @@ def _conflict_message(conflict: Conflict) -> str:
         f"{conflict.mac} on {conflict.interface} claims {conflict.address}, too: take the address off that host,"
         " or out of the pool (spec.excluded)"
     )
-
-
-def _timestamp(seconds: float | None) -> str:
-    moment = (
-        datetime.datetime.now(datetime.UTC)
-        if seconds is None
-        else datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    )
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

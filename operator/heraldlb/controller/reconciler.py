@@ -7,7 +7,6 @@ address before its record goes. So at no moment does a Service show an address t
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 from collections.abc import Callable, Iterable
 
@@ -23,6 +22,7 @@ from heraldlb.controller.metrics import DECISIONS
 from heraldlb.controller.records import AddressTakenError, Records
 from heraldlb.controller.service_status import StatusPatch, assigned, released
 from heraldlb.controller.settings import ControllerSettings, ServiceClass
+from heraldlb.kube import timestamps
 from heraldlb.kube.client import SERVICES, STRATEGIC_MERGE_PATCH, Api, ApiError
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 
@@ -120,7 +120,7 @@ class Reconciler:
             self._revisit([service.id])
             return
         self._told.add(service.id)
-        patch = assigned(service, decision.outcome, _now())
+        patch = assigned(service, decision.outcome, timestamps.now())
         if patch is not None:
             if not await self._write_status(service, patch):
                 return
@@ -237,7 +237,3 @@ class Reconciler:
 
 def _listed(addresses: Iterable[IPAddress]) -> str:
     return ", ".join(map(str, addresses))
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 from typing import Any
 
@@ -13,6 +12,7 @@ from heraldlb.controller.announcement_status import announcement_status
 from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.cluster import Cluster
 from heraldlb.controller.pool_status import pool_status
+from heraldlb.kube import timestamps
 from heraldlb.kube.client import ADDRESS_POOLS, L2_ANNOUNCEMENTS, Api, ApiError, ApiUnavailableError, Resource
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Statuses:
                 await asyncio.sleep(RETRY)
 
     async def _write_differing(self) -> None:
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = timestamps.now()
         assignments, cluster = self._assignments, self._cluster
         for booked in assignments.book:
             key = pool_key(booked.pool.name)

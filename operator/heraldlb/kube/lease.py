@@ -8,7 +8,6 @@ clocks need not agree; and a holder that cannot renew stops acting well before a
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from heraldlb.api.objects import mapping, number, text
+from heraldlb.kube import timestamps
 from heraldlb.kube.client import LEASES, Api, ApiError, ApiUnavailableError
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class Lease:
 
     async def _write(self, lease: dict[str, Any], *, create: bool = False) -> bool:
         settings, spec = self._settings, dict(mapping(lease, "spec"))
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = timestamps.now_micro()
         if spec.get("holderIdentity") != settings.identity:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + (0 if create else 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import logging
 import secrets
 from collections import OrderedDict
@@ -13,6 +12,7 @@ from typing import Any
 
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
+from heraldlb.kube import timestamps
 from heraldlb.kube.client import EVENTS, Api, ApiError, ApiUnavailableError
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Recorder:
 
     async def _write(self, happening: Happening) -> None:
         namespace = happening.subject.id.namespace or "default"
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = timestamps.now_micro()
         known = self._series.pop(happening, None)
         if known is not None:
             name, count = known[0], known[1] + 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from lab import pki, store
 from lab.cluster import Cluster
-from lab.control_plane import API_SERVER, ControlPlane
+from lab.control_plane import ControlPlane
 from lab.processes import Register
 from lab.progress import silent, step
 from lab.supervisor import Supervision
@@ -71,7 +71,6 @@ class ApiServer(Cluster):
             self._control_plane.start_etcd()
             self.start_api_server()
             if self._with_manager:
-                self._control_plane.start_controller_manager()
                 wait_for(
                     "the ServiceAccount of the namespace default",
                     lambda: self.items("serviceaccounts", "--field-selector=metadata.name=default"),
@@ -87,10 +86,12 @@ class ApiServer(Cluster):
                 process.reap()
 
     def stop_api_server(self) -> None:
-        """Stop kube-apiserver; etcd keeps the state."""
-        self._control_plane.stop(API_SERVER)
+        """Stop kube-apiserver, and kube-controller-manager with it; etcd keeps the state."""
+        self._control_plane.stop_api_server()
 
     def start_api_server(self) -> None:
-        """Start kube-apiserver at the same address; return when it is ready."""
+        """Start what ran before, at the same address; return when the API server is ready."""
         self._control_plane.start_api_server()
         self._control_plane.wait_ready()
+        if self._with_manager:
+            self._control_plane.start_controller_manager()

@@ -202,8 +202,16 @@ class ControlPlane:
                 raise ControlPlaneError(f"the API server is not ready after {_READY_TIMEOUT:.0f} s:\n{_tail(log)}")
             time.sleep(_POLL_INTERVAL)
 
-    def stop(self, name: str) -> None:
-        """Stop one of the processes, if it runs; the others stay."""
+    def stop_api_server(self) -> None:
+        """Stop kube-apiserver, and kube-controller-manager with it; etcd keeps the state.
+
+        In a real cluster the controller manager ends by itself when it cannot renew its Lease. Left running, it
+        would wait up to a minute between its tries, and serve nothing in the first minute after the outage.
+        """
+        self._stop(CONTROLLER_MANAGER)
+        self._stop(API_SERVER)
+
+    def _stop(self, name: str) -> None:
         process = self.register.get(name)
         if process is not None:
             process.stop(_STOP_PATIENCE)

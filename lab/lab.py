@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from lab import binaries, pki, store
 from lab.addressing import API_PORT, CLIENT, CONTROL_PLANE, HostAddresses, plan
 from lab.cluster import Cluster
-from lab.control_plane import API_SERVER, ControlPlane
+from lab.control_plane import ControlPlane
 from lab.errors import LabError
 from lab.faults import freeze, powerless, thaw
 from lab.finding import container_process, pod_host
@@ -304,10 +304,11 @@ class Lab(Cluster):
         thaw(self._node_process(node), self._network.path(node))
 
     def stop_api_server(self) -> None:
-        """Stop kube-apiserver; etcd keeps the state."""
-        self._control_plane.stop(API_SERVER)
+        """Stop kube-apiserver, and kube-controller-manager with it; etcd keeps the state."""
+        self._control_plane.stop_api_server()
 
     def start_api_server(self) -> None:
-        """Start kube-apiserver; return when it is ready."""
+        """Start both again; return when the API server is ready."""
         self._control_plane.start_api_server()
         self._wait_for_api_server()
+        self._control_plane.start_controller_manager()

@@ -76,6 +76,16 @@ class Tenant:
         """A pool's status, empty before there is one."""
         return self.api.get(POOLS, self.pool_name(name)).get("status") or {}
 
+    def await_pool_seen(self, *names: str) -> None:
+        """Return when the acting controller knows the pools as they are now."""
+
+        def seen(name: str) -> bool:
+            pool = self.api.get(POOLS, self.pool_name(name))
+            observed: int = (pool.get("status") or {}).get("observedGeneration", 0)
+            return observed == pool["metadata"]["generation"]
+
+        wait_for(f"the controller to see the pools {names}", lambda: all(map(seen, names)))
+
     def pool_condition(self, name: str, kind: str) -> Body:
         """One condition of a pool, empty before there is one."""
         return _condition(self.pool_status(name), kind)
@@ -95,23 +105,24 @@ class Tenant:
         name: str,
         *,
         families: Iterable[str] = ("IPv4",),
-        ports: Iterable[int] = (80,),
+        ports: Iterable[int | str] = (80,),
         annotations: dict[str, str] | None = None,
+        labels: dict[str, str] | None = None,
         **spec: Any,
     ) -> Body:
-        """Create a Service of type LoadBalancer."""
+        """Create a Service of type LoadBalancer. A port is a number, or one with its protocol as in `53/UDP`."""
         families = list(families)
         policy = "RequireDualStack" if len(families) > 1 else "SingleStack"
         body = {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": {"name": name, "annotations": annotations or {}},
+            "metadata": {"name": name, "annotations": annotations or {}, "labels": labels or {}},
             "spec": {
                 "type": "LoadBalancer",
                 "ipFamilies": families,
                 "ipFamilyPolicy": policy,
                 "selector": {"app": name},
-                "ports": [{"name": f"port-{port}", "port": port} for port in ports],
+                "ports": [service_port(port) for port in ports],
                 **spec,
             },
         }
@@ -129,6 +140,14 @@ class Tenant:
         """Change a Service's annotations of ours, named without their prefix; `_` stands for `-`."""
         changed = {f"heraldlb.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
         return self.api.patch(services_of(self.namespace), name, {"metadata": {"annotations": changed}})
+
+    def label(self, name: str, **labels: str | None) -> Body:
+        """Change a Service's labels."""
+        return self.api.patch(services_of(self.namespace), name, {"metadata": {"labels": labels}})
+
+    def label_namespace(self, **labels: str | None) -> Body:
+        """Change the labels of the namespace."""
+        return self.api.patch(NAMESPACES, self.namespace, {"metadata": {"labels": labels}})
 
     def set_status(self, name: str, *addresses: str) -> Body:
         """Have a Service show addresses, as another implementation, or an earlier Herald, would have left it."""
@@ -174,6 +193,14 @@ class Tenant:
             return condition if (condition.get("status"), condition.get("reason")) == (status, reason) else None
 
         return wait_for(f"{name}: {status} {reason}", found)
+
+    def await_refused(self, name: str, reason: str) -> str:
+        """What condition and Event alike tell of a Service that got nothing, once both do."""
+        message: str = self.await_condition(name, "False", reason)["message"]
+        event = self.await_event(name, reason)
+        assert (event["type"], event["note"]) == ("Warning", message)
+        assert self.shown(name) == []
+        return message
 
     def record(self, address: str) -> Body | None:
         """The ServiceAddress of an address."""
@@ -256,6 +283,13 @@ class Tenant:
 def shown_by(service: Body) -> list[str]:
     """The addresses in a Service's status."""
     return [entry["ip"] for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress") or ()]
+
+
+def service_port(written: int | str) -> Body:
+    """An entry of `spec.ports`: of a number, or of one with its protocol as in `53/UDP`."""
+    number, _, protocol = str(written).partition("/")
+    protocol = protocol or "TCP"
+    return {"name": f"{protocol.lower()}-{number}", "port": int(number), "protocol": protocol}
 
 
 def record_name(address: str) -> str:

@@ -10,15 +10,6 @@ from tests.cluster.controller.tenant import Settle, Tenant, shown_by
 pytestmark = pytest.mark.usefixtures("controller")
 
 
-def refused(tenant: Tenant, name: str, reason: str) -> str:
-    """What condition and Event alike tell of a Service that got nothing."""
-    message: str = tenant.await_condition(name, "False", reason)["message"]
-    event = tenant.await_event(name, reason)
-    assert (event["type"], event["note"]) == ("Warning", message)
-    assert tenant.shown(name) == []
-    return message
-
-
 @pytest.mark.parametrize("annotation", ["heraldlb.io/addresses", "metallb.io/loadBalancerIPs"])
 def test_an_address_is_asked_for_by_annotation(tenant: Tenant, annotation: str) -> None:
     tenant.pool("a", tenant.range4(10, 19), tenant.range6(10, 19))
@@ -45,7 +36,7 @@ def test_an_address_outside_every_pool_is_refused_by_each_pool_in_turn(tenant: T
     pools = [tenant.pool("a", tenant.range4(10, 19)), tenant.pool("b", tenant.range4(30, 39))]
     tenant.service("web", annotations={"heraldlb.io/addresses": tenant.ipv4(99)})
     tenant.service("other")
-    message = refused(tenant, "web", "AddressNotInAnyPool")
+    message = tenant.await_refused("web", "AddressNotInAnyPool")
     assert f'pool "{pools[0]}": does not contain it ({tenant.range4(10, 19)})' in message
     assert f'pool "{pools[1]}": does not contain it ({tenant.range4(30, 39)})' in message
     tenant.await_shown("other", tenant.ipv4(10))
@@ -56,7 +47,7 @@ def test_an_address_in_use_is_refused_with_its_holder_and_given_when_it_is_free(
     tenant.service("holder")
     tenant.await_shown("holder", tenant.ipv4(10))
     tenant.service("web", loadBalancerIP=tenant.ipv4(10))
-    message = refused(tenant, "web", "AddressInUse")
+    message = tenant.await_refused("web", "AddressInUse")
     assert f'pool "{pool}"' in message
     assert f"{tenant.namespace}/holder" in message
     tenant.delete("holder")
@@ -67,7 +58,7 @@ def test_a_wish_that_makes_no_sense_is_refused_by_the_name_of_its_annotation(ten
     tenant.pool("a", tenant.range4(10, 19))
     tenant.service("web", annotations={"heraldlb.io/addresses": "the first one"})
     tenant.service("other")
-    assert "heraldlb.io/addresses" in refused(tenant, "web", "InvalidRequest")
+    assert "heraldlb.io/addresses" in tenant.await_refused("web", "InvalidRequest")
     tenant.await_shown("other", tenant.ipv4(10))
 
 
@@ -119,7 +110,7 @@ def test_prefer_dual_stack_gets_the_second_family_when_a_pool_has_it_and_keeps_t
 def test_require_dual_stack_gets_nothing_until_both_families_can_be_had(tenant: Tenant) -> None:
     tenant.pool("a", tenant.range4(10, 19))
     tenant.service("web", families=["IPv4", "IPv6"])
-    refused(tenant, "web", "FamilyUnavailable")
+    tenant.await_refused("web", "FamilyUnavailable")
     assert tenant.recorded() == []
     tenant.pool("b", tenant.range6(10, 19))
     tenant.await_shown("web", tenant.ipv4(10), tenant.ipv6(10))
@@ -133,7 +124,7 @@ def test_what_went_unserved_is_told_once_however_often_it_is_looked_at(tenant: T
     tenant.service("served")
     tenant.await_shown("served", tenant.ipv4(10))
     tenant.service("web")
-    refused(tenant, "web", "PoolExhausted")
+    tenant.await_refused("web", "PoolExhausted")
     before = tenant.told()
     for number in range(5):
         tenant.annotate("web", note=str(number))

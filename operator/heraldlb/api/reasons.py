@@ -1,4 +1,7 @@
-"""The one vocabulary of reasons: condition reason, Event reason, metric label and documentation row at once."""
+"""The one vocabulary of reasons: condition reason, Event reason, metric label and documentation row at once.
+
+What each means, what to do about it and where it appears stands in `explanations`.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,93 @@
+"""The metrics of both processes, as their collectors describe them. Needs neither of the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from prometheus_client.metrics_core import Metric
+
+from heraldlb.agent.metrics import SpeakerCollector
+from heraldlb.allocation.book import PoolBook
+from heraldlb.api.addresspool import AddressPool
+from heraldlb.api.ranges import parse_range
+from heraldlb.api.reasons import Reason
+from heraldlb.controller.assignments import Assignments
+from heraldlb.controller.metrics import DECISIONS, AllocationCollector
+from heraldlb.speaker import courier
+from heraldlb.speaker.membership import Verdict
+from heraldlb.speaker.responder import Outcome
+from heraldlb.speaker.standing import Standing
+from heraldlb.speaker.stats import AddressStats, SpeakerStats
+from tools.reference.markdown import code, sentence, table
+
+_CLOSED = {"family", "state", "outcome"}
+"""Labels whose values are few and known."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric under the name that is scraped. Labels with few values have those."""
+
+    name: str
+    type: str
+    labels: tuple[tuple[str, tuple[str, ...]], ...]
+    meaning: str
+
+
+def controller_metrics() -> list[MetricRow]:
+    """The metrics of the controller that acts."""
+    collector = AllocationCollector()
+    collector.assignments = Assignments()
+    collector.assignments.book = PoolBook([AddressPool("lan", ranges=(parse_range("192.168.1.240"),))])
+    # A labelled metric shows its labels once it has been counted under one.
+    DECISIONS.labels(Reason.ADDRESS_ASSIGNED.value)
+    return rows([*DECISIONS.collect(), *collector.collect()])
+
+
+def agent_metrics() -> list[MetricRow]:
+    """The metrics of an agent that announces."""
+    stats = SpeakerStats(
+        standing=Standing.SERVING,
+        peers=0,
+        alive=0,
+        addresses={IPv4Address("192.168.1.240"): AddressStats(0, 0, 0, 0)},
+        messages=dict.fromkeys((*Verdict, courier.MALFORMED, courier.BAD_SIGNATURE), 0),
+        frames=dict.fromkeys(Outcome, 0),
+        sent=0,
+        send_errors=0,
+        fenced=0,
+        elections=0,
+        round_trip=None,
+    )
+    return rows(SpeakerCollector(lambda: stats).collect())
+
+
+def rows(metrics: Iterable[Metric]) -> list[MetricRow]:
+    """One row for each metric, in order."""
+    return [_row(metric) for metric in metrics]
+
+
+def metric_table(found: Iterable[MetricRow]) -> str:
+    """The metrics as a table."""
+    return table(
+        ("Metric", "Type", "Labels", "Meaning"),
+        ((code(row.name), row.type, "; ".join(map(_label, row.labels)), sentence(row.meaning)) for row in found),
+    )
+
+
+def _row(metric: Metric) -> MetricRow:
+    # A counter has a `_created` sample beside its own.
+    samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+    names = list(samples[0].labels)
+    labels = tuple(
+        (name, tuple(dict.fromkeys(sample.labels[name] for sample in samples)) if name in _CLOSED else ())
+        for name in names
+    )
+    return MetricRow(samples[0].name, metric.type, labels, metric.documentation)
+
+
+def _label(label: tuple[str, tuple[str, ...]]) -> str:
+    name, values = label
+    return code(name) + (f" ({', '.join(values)})" if values else "")

@@ -49,9 +49,9 @@ never announce, unless agents are told to ignore that (`agent.ignoreExcludeLabel
 
 Accepted, but not acted on yet: `balancing: PerClient` and `nodePreferences`.""",
     "ServiceAddress": """\
-One for each address that is given, kept by Herald and named after the address (an IPv6 address as its eight
-groups, joined by `-`). Read it to see who has an address and which node announces it; there is no need to write
-one.""",
+One for each address that is given or reserved, kept by Herald and named after the address (an IPv6 address as
+its eight groups, joined by `-`). Read it to see who has an address and which node announces it; there is no need
+to write one.""",
 }
 
 SHARED_TYPES: Final[Mapping[str, str]] = {

@@ -57,7 +57,7 @@ SERVICE_FIELDS: Final = (
     ServiceField(
         "spec.externalTrafficPolicy",
         (Part.CONTROLLER, Part.SPEAKER, Part.FORWARDER),
-        "`Cluster`: any node announces the address and any ready pod answers. `Local`: only a node with a ready"
+        "`Cluster`: any node may announce the address and any ready pod answers. `Local`: only a node with a ready"
         " pod of the Service announces it, only pods of that node answer, and they see the client's address. Who"
         " shares an address must agree on it: see [`heraldlb.io/sharing-key`](#annotations).",
     ),

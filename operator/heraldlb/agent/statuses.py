@@ -12,6 +12,7 @@ from heraldlb.api.conditions import Condition, merge
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.reasons import Reason
 from heraldlb.api.serviceaddress import ServiceAddress, object_name
+from heraldlb.api.times import written
 from heraldlb.kube import timestamps
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError, ApiUnavailableError
 from heraldlb.kube.recorder import Happening, Recorder, Subject
@@ -156,7 +157,7 @@ class AnnouncementStatuses:
                     "node": self._node_name,
                     "interface": state.interface,
                     "macAddress": state.mac,
-                    "since": timestamps.at(state.since),
+                    "since": written(state.since),
                 }
                 message = f"{self._node_name} answers on {state.interface} with {state.mac}"
                 conditions = [Condition("Announced", True, Reason.ANNOUNCING, message)]

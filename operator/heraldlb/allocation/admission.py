@@ -9,7 +9,7 @@ from heraldlb.allocation.book import BookedPool
 from heraldlb.allocation.ledger import Ledger
 from heraldlb.allocation.requests import Request
 from heraldlb.api.group import ADDRESS_POOL_ANNOTATION
-from heraldlb.api.ranges import Family, IPAddress
+from heraldlb.api.ranges import Family, IPAddress, family_of
 from heraldlb.api.reasons import Reason
 
 LISTED_POOLS = 20
@@ -26,6 +26,8 @@ _NEARNESS = (
     Reason.SHARING_REFUSED,
     Reason.QUOTA_EXCEEDED,
     Reason.POOL_EXHAUSTED,
+    Reason.ADDRESS_QUARANTINED,
+    Reason.ADDRESS_RESERVED,
     Reason.ADDRESS_IN_USE,
 )
 
@@ -42,10 +44,22 @@ class Verdict:
         return f'pool "{self.pool}": {self.message}' if self.pool else self.message
 
     @classmethod
-    def exhausted(cls, booked: BookedPool, family: Family) -> Verdict:
-        """Every address of the family is held."""
-        count = booked.capacity(family)
-        return cls(booked.pool.name, Reason.POOL_EXHAUSTED, f"all {count} {family} addresses are assigned")
+    def exhausted(cls, booked: BookedPool, family: Family, ledger: Ledger) -> Verdict:
+        """Every address of the family is held, or kept from being given."""
+        resting = booked.overlap(family, ledger.resting(family))
+        quarantined = sum(1 for address in quarantined_in(booked, ledger, family) if is_idle(address, ledger))
+        total = booked.capacity(family)
+        if not resting and not quarantined:
+            message = f"all {total} {family} addresses are assigned"
+        else:
+            counts = {
+                "assigned": total - resting - quarantined,
+                "reserved": resting,
+                "quarantined": quarantined,
+            }
+            listed = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+            message = f"none of {total} {family} addresses is free: {listed}"
+        return cls(booked.pool.name, Reason.POOL_EXHAUSTED, message)
 
     @classmethod
     def lacks(cls, booked: BookedPool, address: IPAddress) -> Verdict:
@@ -73,6 +87,16 @@ class Refusal:
         listed = "; ".join(map(str, verdicts[:LISTED_POOLS]))
         more = f"; and {len(verdicts) - LISTED_POOLS} more pools" if len(verdicts) > LISTED_POOLS else ""
         return cls(reason or nearest.reason, f"{subject}: {listed}{more}")
+
+
+def quarantined_in(booked: BookedPool, ledger: Ledger, family: Family) -> list[IPAddress]:
+    """The pool's quarantined addresses of the family, held or not."""
+    return [address for address in ledger.quarantined if family_of(address) == family and address in booked]
+
+
+def is_idle(address: IPAddress, ledger: Ledger) -> bool:
+    """Whether nobody holds the address and it is kept for nobody."""
+    return address not in ledger and not ledger.reservations(address)
 
 
 def refuse(family: Family, reason: Reason, why: str) -> Refusal:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from heraldlb.allocation.admission import Refusal, Verdict, admit, refuse, within_quota
 from heraldlb.allocation.book import BookedPool, PoolBook, is_anycast
 from heraldlb.allocation.ledger import Holding, Ledger
+from heraldlb.allocation.obstacles import obstacle
 from heraldlb.allocation.requests import Request
 from heraldlb.allocation.sharing import blocker
 from heraldlb.api.ranges import Family, IPAddress, address_at, family_of
@@ -80,17 +81,9 @@ def _kept(request: Request, book: PoolBook, ledger: Ledger) -> dict[Family, Gran
         edited = ledger.holding(address, request.uid) != terms
         if edited and blocker(terms, ledger.others(address, request.uid)):
             continue
-        if (pool := _pool_keeping(address, book, ledger)) is not None:
-            kept[family] = Grant(address, pool)
+        if (keeper := book.keeper(address, ledger.pool_of(address))) is not None:
+            kept[family] = Grant(address, keeper.pool.name)
     return kept
-
-
-def _pool_keeping(address: IPAddress, book: PoolBook, ledger: Ledger) -> str | None:
-    """The pool that the address belongs to now, or the one it came from while that one cannot be read in full."""
-    if (owner := book.owner(address)) is not None:
-        return owner.pool.name
-    origin = book.get(ledger.pool_of(address))
-    return origin.pool.name if origin is not None and origin.pool.unusable else None
 
 
 def _contradiction(request: Request, book: PoolBook) -> str:
@@ -130,6 +123,8 @@ def _serve_from(
         shared = _share(request, family, admitted, book, ledger)
         if shared is not None:
             return shared
+    if (returned := _returned(request, family, admitted, book, ledger)) is not None:
+        return returned
     exhausted: dict[str, Verdict] = {}
     for booked in admitted:
         if verdict := within_quota(booked, request, ledger):
@@ -137,34 +132,45 @@ def _serve_from(
         elif (free := lowest_free(booked, family, book, ledger)) is not None:
             return Grant(free, booked.pool.name)
         else:
-            exhausted[booked.pool.name] = Verdict.exhausted(booked, family)
+            exhausted[booked.pool.name] = Verdict.exhausted(booked, family, ledger)
     walk = [verdict or exhausted[booked.pool.name] for booked, verdict in zip(pools, verdicts, strict=True)]
     return Refusal.walk(f"no {family} address", walk)
 
 
 def lowest_free(booked: BookedPool, family: Family, book: PoolBook, ledger: Ledger) -> IPAddress | None:
-    """The first address of the pool, in listed order, that nobody holds and no pool before it claims."""
+    """The first address of the pool, in listed order, that is not taken and that no pool before it claims."""
     taken = ledger.taken(family)
     for served in booked.served:
         if served.family != family:
             continue
         cursor = served.first
         while (value := taken.first_gap(cursor, served.last)) is not None:
-            address = address_at(family, value)
-            owner = book.owner(address)
+            owner, run_end = book.owner_of_run(family, value)
             if owner is not booked:
                 # An earlier pool owns a whole run of addresses: continue behind it.
-                cursor = _run_end(owner, family, value) + 1
+                cursor = run_end + 1
             elif is_anycast(family, value):
                 cursor = value + 1
             else:
-                return address
+                return address_at(family, value)
     return None
 
 
-def _run_end(owner: BookedPool | None, family: Family, value: int) -> int:
-    runs = [last for first, last in owner.contents[family] if first <= value <= last] if owner else []
-    return runs[0] if runs else value
+def _returned(
+    request: Request, family: Family, pools: Iterable[BookedPool], book: PoolBook, ledger: Ledger
+) -> Grant | None:
+    """The address kept for a Service of this name that one of the pools may give; of several, the last released."""
+    allowed = list(pools)
+    for address, _ in ledger.reserved_for(request.service):
+        owner = book.owner(address)
+        if (
+            family_of(address) == family
+            and owner in allowed
+            and obstacle(holding_of(request), address, owner, ledger) is None
+            and within_quota(owner, request, ledger) is None
+        ):
+            return Grant(address, owner.pool.name)
+    return None
 
 
 def _share(
@@ -178,14 +184,12 @@ def _share(
         for address in candidates:
             if book.owner(address) is not booked:
                 continue
-            obstacle = blocker(terms, ledger.others(address, request.uid))
-            if obstacle is None:
-                obstacle_quota = within_quota(booked, request, ledger, joining=address)
-                if obstacle_quota is None:
-                    return Grant(address, booked.pool.name)
-                blocked.append(Verdict(booked.pool.name, obstacle_quota.reason, obstacle_quota.message))
+            if found := obstacle(terms, address, booked, ledger):
+                blocked.append(Verdict(booked.pool.name, found.reason, f"{address} is {found.message}"))
+            elif verdict := within_quota(booked, request, ledger, joining=address):
+                blocked.append(verdict)
             else:
-                blocked.append(Verdict(booked.pool.name, obstacle.reason, f"{address} is {obstacle.message}"))
+                return Grant(address, booked.pool.name)
     if request.must_share and candidates:
         return Refusal.walk(
             f'no {family} address to share under the key "{request.sharing_key}"',
@@ -203,8 +207,8 @@ def _serve_named(request: Request, wanted: IPAddress, book: PoolBook, ledger: Le
             walk.append(Verdict.lacks(booked, wanted))
             continue
         verdict = admit(booked, request, family_of(wanted), ledger, asked_for=True)
-        if verdict is None and (obstacle := blocker(holding_of(request), ledger.others(wanted, request.uid))):
-            verdict = Verdict(booked.pool.name, obstacle.reason, obstacle.message)
+        if verdict is None and (found := obstacle(holding_of(request), wanted, booked, ledger)):
+            verdict = Verdict(booked.pool.name, found.reason, found.message)
         verdict = verdict or within_quota(booked, request, ledger, joining=wanted)
         if verdict is None:
             return Grant(wanted, booked.pool.name)

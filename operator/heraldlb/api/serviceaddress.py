@@ -14,6 +14,9 @@ from heraldlb.api.group import API_VERSION
 from heraldlb.api.objects import NamespacedName, Raw, entries, number, text
 from heraldlb.api.ranges import IPAddress, RangeError, parse_address
 from heraldlb.api.services import Protocol, Service, parse_protocol
+from heraldlb.api.times import parse_time, written_finely
+
+CONFLICT_CONDITION = "Conflict"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,17 +37,31 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """A Service that had the address, and for whose name it is kept."""
+
+    service: NamespacedName
+    released: float
+    """Unix seconds."""
+    moved: bool = False
+    """It was given up for another one, or for want of a use: `reclaimPolicy: Retain` does not keep it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceAddress:
-    """The record of one assigned address and who answers for it."""
+    """The record of one address: who holds it, for whom it is kept, and who answers for it."""
 
     address: IPAddress
     pool: str
     holders: tuple[Holder, ...] = ()
     sharing_key: str = ""
+    reservations: tuple[Reservation, ...] = ()
     node: str = ""
     interface: str = ""
     mac_address: str = ""
     since: str = ""
+    stranger: str = ""
+    """The link-layer address of the host that claimed the address last, if the agent has said."""
     conditions: tuple[Raw, ...] = ()
     uid: str = ""
     resource_version: str = ""
@@ -53,6 +70,17 @@ class ServiceAddress:
     def name(self) -> str:
         """The object's name."""
         return object_name(self.address)
+
+    @property
+    def contested_since(self) -> float | None:
+        """Since when, in Unix seconds, a host outside the cluster answers for the address; None: there is none.
+
+        As the announcing node sees it; without a holder nobody looks.
+        """
+        for condition in self.conditions:
+            if text(condition, "type") == CONFLICT_CONDITION and text(condition, "status") == "True":
+                return parse_time(text(condition, "lastTransitionTime")) or 0.0
+        return None
 
 
 def object_name(address: IPAddress) -> str:
@@ -87,10 +115,12 @@ def parse_service_address(raw: Raw) -> ServiceAddress | None:
         pool=text(raw, "spec", "addressPool"),
         holders=tuple(_parse_holder(entry) for entry in entries(raw, "spec", "services")),
         sharing_key=text(raw, "spec", "sharingKey"),
+        reservations=tuple(_parse_reservation(entry) for entry in entries(raw, "spec", "reservations")),
         node=text(raw, "status", "node"),
         interface=text(raw, "status", "interface"),
         mac_address=text(raw, "status", "macAddress"),
         since=text(raw, "status", "since"),
+        stranger=text(raw, "status", "conflict", "macAddress"),
         conditions=tuple(entries(raw, "status", "conditions")),
         uid=text(raw, "metadata", "uid"),
         resource_version=text(raw, "metadata", "resourceVersion"),
@@ -116,6 +146,9 @@ def spec_body(record: ServiceAddress) -> dict[str, Any]:
     }
     if record.sharing_key:
         body["sharingKey"] = record.sharing_key
+    if record.reservations:
+        ordered = sorted(record.reservations, key=lambda reservation: reservation.service)
+        body["reservations"] = [_reservation_body(reservation) for reservation in ordered]
     return body
 
 
@@ -130,6 +163,25 @@ def _holder_body(holder: Holder) -> dict[str, Any]:
         "uid": holder.uid,
         "ports": [{"port": held.port, "protocol": held.protocol} for held in sorted(holder.ports)],
     }
+
+
+def _reservation_body(reservation: Reservation) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "namespace": reservation.service.namespace,
+        "name": reservation.service.name,
+        "releasedAt": written_finely(reservation.released),
+    }
+    if reservation.moved:
+        body["moved"] = True
+    return body
+
+
+def _parse_reservation(raw: Raw) -> Reservation:
+    # Without a time that can be read, it counts as released long ago.
+    released = parse_time(text(raw, "releasedAt")) or 0.0
+    return Reservation(
+        NamespacedName(text(raw, "namespace"), text(raw, "name")), released, raw.get("moved") is True
+    )
 
 
 def _parse_holder(raw: Raw) -> Holder:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from heraldlb.allocation.allocator import Outcome, decide, holding_of
 from heraldlb.allocation.book import PoolBook
 from heraldlb.allocation.ledger import Holding, Ledger
+from heraldlb.allocation.quarantine import Quarantine
 from heraldlb.allocation.requests import Request
 from heraldlb.allocation.sharing import blocker
 from heraldlb.api.addresspool import AddressPool
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
-from heraldlb.api.serviceaddress import Holder, ServiceAddress
+from heraldlb.api.serviceaddress import Holder, Reservation, ServiceAddress
+from heraldlb.controller.keeping import Ended, Keeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Assignments:
     def __init__(self) -> None:
         self.book = PoolBook()
         self.ledger = Ledger()
+        self._keeping = Keeping(self.ledger)
         self._waiting: dict[NamespacedName, tuple[str, NamespacedName]] = {}
 
     def waiting(self) -> list[NamespacedName]:
@@ -40,8 +43,12 @@ class Assignments:
         return sorted(self._waiting, key=self._waiting.__getitem__)
 
     def replace_pools(self, pools: Iterable[AddressPool]) -> list[NamespacedName]:
-        """Take in the pools as they are now. Returns the Services holding an address whose pool has changed."""
+        """Take in the pools as they are now. Returns the Services holding an address whose pool has changed.
+
+        What becomes of reserved addresses is seen to by `expire`, which must follow.
+        """
         self.book = PoolBook(pools)
+        self._keeping.review()
         moved: set[NamespacedName] = set()
         for address in self.ledger:
             owner = self.book.owner(address)
@@ -57,6 +64,14 @@ class Assignments:
         self.ledger.put(address, pool, terms)
         return True
 
+    def adopt_shown(self, request: Request, address: IPAddress) -> bool:
+        """Enter what a Service shows without a record. Refused also where it is of no pool, or kept for others."""
+        owner = self.book.owner(address)
+        former = {reservation.service for reservation in self.ledger.reservations(address)}
+        if owner is None or (address not in self.ledger and former and request.service not in former):
+            return False
+        return self.adopt(request, address, owner.pool.name)
+
     def decide(self, request: Request) -> Decision:
         """Decide the request and enter the grants. The addresses it leaves stay entered until `leave`."""
         outcome = decide(request, self.book, self.ledger)
@@ -64,6 +79,7 @@ class Assignments:
         leaving = tuple(address for address in self.ledger.held_by(request.uid) if address not in granted)
         terms = holding_of(request)
         shareable = False
+        self._keeping.settle(request.service, [grant.address for grant in outcome.grants])
         for grant in outcome.grants:
             before = self.ledger.holding(grant.address, request.uid)
             keyed = bool(terms.sharing_key or (before is not None and before.sharing_key))
@@ -75,28 +91,69 @@ class Assignments:
             self._waiting.pop(request.service, None)
         return Decision(outcome, leaving, tuple(self.waiting()) if shareable else ())
 
-    def leave(self, uid: str, addresses: Iterable[IPAddress]) -> list[NamespacedName]:
-        """Take a Service off addresses. Returns whom that could help, oldest first."""
-        freed = [address for address in addresses if self.ledger.drop(address, uid)]
+    def leave(
+        self, uid: str, addresses: Iterable[IPAddress], now: float, *, moved: bool = False
+    ) -> list[NamespacedName]:
+        """Take a Service off addresses, which their pools may go on keeping for it. `now`: Unix seconds.
+
+        `moved`: by its own wish, while it goes on being served or asking. Returns whom that could help or concern,
+        oldest first.
+        """
+        freed = False
+        for address in addresses:
+            pool, holding = self.ledger.pool_of(address), self.ledger.holding(address, uid)
+            if holding is not None and self.ledger.drop(address, uid):
+                freed = True
+                reservation = Reservation(holding.service, now, moved)
+                self._keeping.released(address, pool, reservation, self.book)
         return self.waiting() if freed else []
+
+    def expire(self, now: float) -> Ended:
+        """End every reservation and quarantine that is over. `now`: Unix seconds."""
+        changed, freed = self._keeping.expire(self.book, now)
+        return Ended(tuple(changed), tuple(self.waiting()) if freed else ())
+
+    def next_expiry(self) -> float | None:
+        """When `expire` will have something to do, in Unix seconds; may have passed."""
+        return self._keeping.next()
+
+    def adopt_reservations(self, record: ServiceAddress) -> None:
+        """Enter what a record says is reserved, before anything is decided. `expire` ends what is over."""
+        self._keeping.adopt(record)
+
+    def adopt_quarantine(self, address: IPAddress, quarantine: Quarantine, now: float) -> None:
+        """Enter what a pool's status says is quarantined, after everything that is held."""
+        self._keeping.adopt_quarantine(address, quarantine, now)
+
+    def watch(self, record: ServiceAddress, now: float) -> list[NamespacedName]:
+        """Take in whether agents see a stranger answer for it. Returns whom that could help, oldest first."""
+        return self.waiting() if self._keeping.watch(record, now) else []
+
+    def free(self, address: IPAddress) -> list[NamespacedName]:
+        """A user deleted the record: it is kept for nobody any more. Returns whom that could help, oldest first."""
+        return self.waiting() if self._keeping.free(address) else []
 
     def forget(self, service: NamespacedName) -> None:
         """The Service asks for nothing any more; what it holds is left for `leave`."""
         self._waiting.pop(service, None)
 
     def yield_to(self, record: ServiceAddress, uid: str) -> None:
-        """Someone else has recorded the address first: enter their holders, and take that Service off it."""
+        """Someone else has recorded the address first: enter what they say, and take that Service off it."""
         self.ledger.drop(record.address, uid)
         for holder in record.holders:
             if holder.uid != uid:
                 self.enter_as_recorded(record, holder.uid)
+        self._keeping.adopt(record)
 
-    def respect(self, record: ServiceAddress, uids: Set[str]) -> None:
-        """Enter those holders whom somebody else has recorded, where nobody is entered who would not share."""
+    def respect(self, before: ServiceAddress | None, record: ServiceAddress) -> None:
+        """Enter what somebody else has newly recorded, where nobody is entered who stands against it."""
+        known = {holder.uid for holder in before.holders} if before else set()
         for holder in record.holders:
             terms = Holding(holder.service, holder.uid, holder.ports, record.sharing_key)
-            if holder.uid in uids and blocker(terms, self.ledger.others(record.address, holder.uid)) is None:
+            if holder.uid not in known and blocker(terms, self.ledger.others(record.address, holder.uid)) is None:
                 self.enter_as_recorded(record, holder.uid)
+        if record.address not in self.ledger and (before is None or before.reservations != record.reservations):
+            self._keeping.adopt(record)
 
     def enter_as_recorded(self, record: ServiceAddress, uid: str) -> None:
         """Enter a holder on the terms that its record gives, unless it is entered already."""
@@ -106,13 +163,14 @@ class Assignments:
                 self.ledger.put(record.address, record.pool, terms)
 
     def record_of(self, address: IPAddress) -> ServiceAddress | None:
-        """The ServiceAddress that should exist for the address, or None where nobody holds it."""
-        holdings = self.ledger.holdings(address)
-        if not holdings:
+        """The ServiceAddress that should exist for the address, or None where it is held by and kept for nobody."""
+        holdings, reservations = self.ledger.holdings(address), self.ledger.reservations(address)
+        if not holdings and not reservations:
             return None
         return ServiceAddress(
             address=address,
             pool=self.ledger.pool_of(address),
             holders=tuple(Holder(held.service, held.uid, held.ports) for held in holdings),
-            sharing_key=holdings[0].sharing_key,
+            sharing_key=holdings[0].sharing_key if holdings else "",
+            reservations=reservations,
         )

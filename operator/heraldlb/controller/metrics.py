@@ -8,6 +8,7 @@ from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from heraldlb.allocation.admission import quarantined_in
 from heraldlb.api.ranges import FAMILIES
 from heraldlb.controller.assignments import Assignments
 
@@ -35,7 +36,9 @@ class AllocationCollector(Collector):
             "heraldlb_services_waiting", "Services that wait for an address or a pool.", value=len(acting.waiting())
         )
         pools = GaugeMetricFamily(
-            "heraldlb_pool_addresses", "Addresses of a pool by state.", labels=["pool", "family", "state"]
+            "heraldlb_pool_addresses",
+            "Addresses of a pool by state. Reserved: kept for a former holder. Quarantined ones may be assigned.",
+            labels=["pool", "family", "state"],
         )
         for booked in acting.book:
             name = booked.pool.name
@@ -43,4 +46,7 @@ class AllocationCollector(Collector):
                 pools.add_metric([name, family, "capacity"], booked.capacity(family))
                 pools.add_metric([name, family, "assigned"], acting.ledger.assigned(name, family))
                 pools.add_metric([name, family, "available"], booked.available(family, acting.ledger.taken(family)))
+                pools.add_metric([name, family, "reserved"], booked.overlap(family, acting.ledger.resting(family)))
+                quarantined = quarantined_in(booked, acting.ledger, family)
+                pools.add_metric([name, family, "quarantined"], len(quarantined))
         yield pools

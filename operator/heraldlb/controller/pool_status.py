@@ -6,17 +6,23 @@ from typing import Any
 
 from heraldlb.allocation.book import BookedPool, PoolBook
 from heraldlb.allocation.ledger import Ledger
+from heraldlb.allocation.quarantine import Quarantine
 from heraldlb.api.conditions import Condition, merge
-from heraldlb.api.objects import Raw, sequence
-from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.api.objects import Raw, entries, sequence, text
+from heraldlb.api.ranges import FAMILIES, Family, IPAddress, RangeError, parse_address
 from heraldlb.api.reasons import Reason
+from heraldlb.api.times import parse_time, written
 
 COUNT_LIMIT = 2**53 - 1
 """Counts are capped at the largest integer that every JSON reader holds exactly; an IPv6 /64 is larger."""
 
 
+QUARANTINED_LIMIT = 256
+"""Quarantined addresses that a status lists, by its schema. What is not listed does not outlast a restart."""
+
+
 def pool_status(booked: BookedPool, book: PoolBook, ledger: Ledger, before: Raw, now: str) -> dict[str, Any]:
-    """The whole status. `now` is RFC 3339; quarantined addresses are kept from `before`."""
+    """The whole status. `now` is RFC 3339."""
     pool = booked.pool
     counts = {family: _counts(booked, family, ledger) for family in FAMILIES}
     conditions = [_ready(booked), _overlapping(booked, book), _exhausted(booked, counts)]
@@ -27,9 +33,39 @@ def pool_status(booked: BookedPool, book: PoolBook, ledger: Ledger, before: Raw,
         "ipv4": counts["IPv4"],
         "ipv6": counts["IPv6"],
     }
-    if quarantined := sequence(before, "quarantined"):
-        status["quarantined"] = list(quarantined)
+    quarantined = _quarantined(booked, book, ledger)
+    if quarantined or "quarantined" in before:
+        # Merging takes nothing out of a status: that nothing is quarantined any more must be said.
+        status["quarantined"] = quarantined
     return status
+
+
+def parse_quarantined(status: Raw) -> list[tuple[IPAddress, Quarantine]]:
+    """The quarantined addresses that a pool's status lists; an entry that cannot be read is left out."""
+    found = []
+    for entry in entries(status, "quarantined"):
+        try:
+            address = parse_address(text(entry, "address"))
+        except RangeError:
+            continue
+        since, last_seen = parse_time(text(entry, "since")), parse_time(text(entry, "lastSeen"))
+        found.append((address, Quarantine(text(entry, "macAddress"), since or 0.0, last_seen)))
+    return found
+
+
+def _quarantined(booked: BookedPool, book: PoolBook, ledger: Ledger) -> list[dict[str, str]]:
+    owned = [address for address in ledger.quarantined if book.owner(address) is booked]
+    ordered = sorted(owned, key=lambda address: (address.version, int(address)))
+    return [_quarantine_body(address, ledger.quarantined[address]) for address in ordered[:QUARANTINED_LIMIT]]
+
+
+def _quarantine_body(address: IPAddress, quarantine: Quarantine) -> dict[str, str]:
+    body = {"address": str(address), "since": written(quarantine.since)}
+    if quarantine.mac:
+        body["macAddress"] = quarantine.mac
+    if quarantine.last_seen is not None:
+        body["lastSeen"] = written(quarantine.last_seen)
+    return body
 
 
 def _counts(booked: BookedPool, family: Family, ledger: Ledger) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 
 from heraldlb.allocation.requests import Request, request_of
@@ -19,6 +20,7 @@ from heraldlb.api.services import Service, parse_service
 from heraldlb.controller.assignments import Assignments, Decision
 from heraldlb.controller.cluster import Cluster
 from heraldlb.controller.metrics import DECISIONS
+from heraldlb.controller.pool_status import parse_quarantined
 from heraldlb.controller.records import AddressTakenError, Records
 from heraldlb.controller.service_status import StatusPatch, assigned, released
 from heraldlb.controller.settings import ControllerSettings, ServiceClass
@@ -66,8 +68,10 @@ class Reconciler:
 
         What a record says counts first, then what a Service's status shows. A record's holder that is no Service
         of ours any more, as when it went while no controller ran, is entered too, so that a visit lets it go in
-        order. Returns whom to visit, oldest first, and the addresses whose record names nobody.
+        order. What is kept for former holders or quarantined is entered as well, except for what is over by now.
+        Returns whom to visit, oldest first, and the addresses whose record names no holder.
         """
+        now = time.time()
         mine = [service for service in self._cluster.services.values() if self.owns(service)]
         requests = sorted((self.request(service) for service in mine), key=lambda request: request.age)
         records = sorted(self._cluster.records.values(), key=lambda record: record.name)
@@ -79,16 +83,23 @@ class Reconciler:
         for request in requests:
             for record in recorded.pop(request.uid, ()):
                 self._assignments.adopt(request, record.address, record.pool)
+        for record in records:
+            self._assignments.adopt_reservations(record)
+        self._assignments.expire(now)
         for request in requests:
             for address in request.shown:
-                owner = self._assignments.book.owner(address)
-                if owner is not None and self._assignments.ledger.holding(address, request.uid) is None:
-                    self._assignments.adopt(request, address, owner.pool.name)
+                if self._assignments.ledger.holding(address, request.uid) is None:
+                    self._assignments.adopt_shown(request, address)
         departed: list[NamespacedName] = []
         for uid, leftovers in recorded.items():
             for record in leftovers:
                 departed.extend(holder.service for holder in record.holders if holder.uid == uid)
                 self._assignments.enter_as_recorded(record, uid)
+        for pool in self._cluster.pools.values():
+            for address, quarantine in parse_quarantined(pool.status):
+                self._assignments.adopt_quarantine(address, quarantine, now)
+        for record in records:
+            self._assignments.watch(record, now)
         return [request.service for request in requests] + departed, [
             record.address for record in records if not record.holders
         ]
@@ -97,9 +108,12 @@ class Reconciler:
         """Whether the record of an address is not what was assigned."""
         return self._records.differs(address)
 
-    async def put_right(self, address: IPAddress) -> None:
-        """Make the record of an address say what the ledger says, whoever wrote it. Raises as `Records.write`."""
+    def overrule(self, address: IPAddress) -> None:
+        """The record of an address may be put right, whoever wrote it."""
         self._records.acknowledge(address)
+
+    async def put_right(self, address: IPAddress) -> None:
+        """Make the record of an address say what the ledger says. Raises as `Records.write`."""
         await self._records.write(address)
 
     async def visit(self, key: NamespacedName) -> None:
@@ -127,7 +141,7 @@ class Reconciler:
             if patch.news:
                 outcome = decision.outcome
                 self._tell(service, outcome.reason, outcome.message, good=outcome.satisfied)
-        await self._leave(service.uid, decision.leaving)
+        await self._leave(service.uid, decision.leaving, moved=True)
 
     async def _record(self, service: Service, decision: Decision) -> bool:
         """Record every grant; whether all could be, or someone else was faster somewhere."""
@@ -172,11 +186,11 @@ class Reconciler:
             if former != uid:
                 await self._leave(former, self._assignments.ledger.held_by(former))
 
-    async def _leave(self, uid: str, addresses: Iterable[IPAddress]) -> None:
+    async def _leave(self, uid: str, addresses: Iterable[IPAddress], *, moved: bool = False) -> None:
         addresses = tuple(addresses)
         for address in addresses:
             self._records.let_go(address, uid)
-        waiting = self._assignments.leave(uid, addresses)
+        waiting = self._assignments.leave(uid, addresses, time.time(), moved=moved)
         for address in addresses:
             await self._records.write(address)
         self._revisit(waiting)

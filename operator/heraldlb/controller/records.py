@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from weakref import WeakValueDictionary
 
+from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.serviceaddress import ServiceAddress, manifest, record_key, spec_body
 from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.cluster import Cluster
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError
+
+Named = str | NamespacedName
+"""A holder by its uid, or one for whom the address is reserved by its name."""
 
 ATTEMPTS = 4
 """Tries at one address when its record keeps changing under us."""
@@ -19,7 +23,8 @@ class AddressTakenError(Exception):
     """The API server holds a record of the address that the ledger knew nothing of."""
 
     def __init__(self, record: ServiceAddress) -> None:
-        super().__init__(f"{record.address} is already recorded for {record.holders[0].service}")
+        named = [*(holder.service for holder in record.holders), *(kept.service for kept in record.reservations)]
+        super().__init__(f"{record.address} is already recorded for {named[0]}")
         self.record = record
 
 
@@ -30,7 +35,7 @@ class Records:
         self._api = api
         self._cluster = cluster
         self._assignments = assignments
-        self._known: dict[IPAddress, frozenset[str]] = {}
+        self._known: dict[IPAddress, frozenset[Named]] = {}
         # A lock lives for as long as someone holds or awaits it.
         self._locks: WeakValueDictionary[IPAddress, asyncio.Lock] = WeakValueDictionary()
 
@@ -39,12 +44,12 @@ class Records:
         return not _same(self._cluster.record(address), self._assignments.record_of(address))
 
     def acknowledge(self, address: IPAddress) -> None:
-        """Whoever is recorded for the address now is known, and may be written over."""
+        """Whoever the record of the address names now is known, and may be written over."""
         record = self._cluster.record(address)
         if record is None:
             self._known.pop(address, None)
         else:
-            self._known[address] = frozenset(holder.uid for holder in record.holders)
+            self._known[address] = _named(record)
 
     def let_go(self, address: IPAddress, uid: str) -> None:
         """The Service may be taken out of the record, whoever entered it there."""
@@ -76,12 +81,9 @@ class Records:
             raise ApiError(409, "Conflict", f"the record of {address} keeps changing")
 
     def _has_strangers(self, present: ServiceAddress) -> bool:
-        known = self._known.get(present.address, frozenset())
-        ledger = self._assignments.ledger
-        return any(
-            holder.uid not in known and ledger.holding(present.address, holder.uid) is None
-            for holder in present.holders
-        )
+        ours = self._assignments.record_of(present.address)
+        known = self._known.get(present.address, frozenset()) | (_named(ours) if ours else frozenset())
+        return not _named(present) <= known
 
     async def _write(
         self, address: IPAddress, present: ServiceAddress | None, wanted: ServiceAddress | None
@@ -97,7 +99,7 @@ class Records:
             records.observe("ADDED", await self._api.create(SERVICE_ADDRESSES, manifest(wanted)))
         elif wanted is not None and present is not None:
             metadata = {"uid": present.uid, "resourceVersion": present.resource_version}
-            spec = {"sharingKey": None, **spec_body(wanted)}
+            spec = {"sharingKey": None, "reservations": None, **spec_body(wanted)}
             patch = {"metadata": metadata, "spec": spec}
             records.observe("MODIFIED", await self._api.patch(SERVICE_ADDRESSES, wanted.name, patch))
 
@@ -110,6 +112,10 @@ class Records:
                 raise
             present = self._cluster.record(address)
             self._cluster.records.forget(key, int(present.resource_version or 0) if present else 0)
+
+
+def _named(record: ServiceAddress) -> frozenset[Named]:
+    return frozenset(holder.uid for holder in record.holders) | {kept.service for kept in record.reservations}
 
 
 def _same(present: ServiceAddress | None, wanted: ServiceAddress | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from heraldlb.api.addresspool import AddressPool
@@ -13,6 +14,8 @@ from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.services import Service
 from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.cluster import Cluster, WithStatus
+from heraldlb.controller.expiry import Expiry
+from heraldlb.controller.keeping import Ended
 from heraldlb.controller.reconciler import Reconciler
 from heraldlb.controller.records import AddressTakenError
 from heraldlb.controller.settings import ControllerSettings
@@ -51,6 +54,7 @@ class Term:
         self._reconciler = Reconciler(
             api, self._cluster, self.assignments, recorder, settings, revisit=self.queue.mark_all
         )
+        self._expiry = Expiry(self.assignments, self._ended)
         self._settings = settings
         self._strangers: dict[IPAddress, asyncio.TimerHandle] = {}
         load_balancers = {"fieldSelector": "spec.type=LoadBalancer"}
@@ -81,6 +85,7 @@ class Term:
             )
             self.queue.mark_all(services)
             self.queue.mark_all(orphans)
+            self._expiry.arm()
             ready.set()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._statuses.run())
@@ -89,6 +94,7 @@ class Term:
         finally:
             ready.clear()
             self.queue.close()
+            self._expiry.close()
             for handle in self._strangers.values():
                 handle.cancel()
             await self._feed.close()
@@ -110,6 +116,7 @@ class Term:
                 log.exception("%s: unexpected failure; again in %.2g s", key, delay)
             else:
                 self.queue.done(key)
+            self._expiry.arm()
             self._statuses.touch()
 
     def _service_changed(self, change: Change[Service]) -> None:
@@ -122,6 +129,7 @@ class Term:
     def _pool_changed(self, change: Change[WithStatus[AddressPool]]) -> None:
         if change.before is None or change.after is None or change.before.spec != change.after.spec:
             moved = self.assignments.replace_pools(self._cluster.address_pools())
+            self._expiry.act()
             self.queue.mark_all(moved)
             self.queue.mark_all(self.assignments.waiting())
         self._statuses.touch()
@@ -131,19 +139,31 @@ class Term:
         if record is None:
             return
         self._statuses.touch()
+        if change.after is not None:
+            self.queue.mark_all(self.assignments.watch(change.after, time.time()))
         if not self._reconciler.differs(record.address):
             return
-        if change.after is not None:
+        if change.after is None:
+            # A user frees what is only reserved by deleting its record.
+            self.queue.mark_all(self.assignments.free(record.address))
+        else:
             # Whoever wrote it, from now on the address counts as held; whether rightly is seen to later.
-            before = {holder.uid for holder in change.before.holders} if change.before else set()
-            self.assignments.respect(record, {holder.uid for holder in record.holders} - before)
+            self.assignments.respect(change.before, change.after)
+        self._expiry.arm()
         if record.address not in self._strangers:
             loop = asyncio.get_running_loop()
             self._strangers[record.address] = loop.call_later(STRANGER_DELAY, self._put_right, record.address)
+
+    def _ended(self, ended: Ended) -> None:
+        # Whom an address helps first: it takes the record over, which else would go and come again.
+        self.queue.mark_all(ended.helped)
+        self.queue.mark_all(ended.changed)
+        self._statuses.touch()
 
     def _put_right(self, address: IPAddress) -> None:
         del self._strangers[address]
         if self._reconciler.differs(address):
             log.warning("the record of %s is not what was assigned; putting it right", address)
+            self._reconciler.overrule(address)
             self.queue.mark(address)
         self.queue.mark_all(holding.service for holding in self.assignments.ledger.holdings(address))

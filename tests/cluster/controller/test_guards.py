@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ async def test_a_record_that_another_has_taken_over_meanwhile_is_not_deleted(des
     tenant.api.delete(RECORDS, address)
     tenant.write_record(address, "a", "theirs")
     desk.records.let_go(ipaddress.ip_address(address), uid)
-    desk.assignments.leave(uid, [ipaddress.ip_address(address)])
+    desk.assignments.leave(uid, [ipaddress.ip_address(address)], time.time())
     with pytest.raises(AddressTakenError):
         await desk.records.write(ipaddress.ip_address(address))
     assert tenant.holders(address) == ["theirs"]
@@ -124,7 +125,7 @@ async def test_a_record_whose_status_an_agent_has_written_meanwhile_is_deleted(d
     await desk.records.write(ipaddress.ip_address(address))
     tenant.api.patch(RECORDS, address, {"status": {"node": "node-1"}}, "status")
     desk.records.let_go(ipaddress.ip_address(address), uid)
-    desk.assignments.leave(uid, [ipaddress.ip_address(address)])
+    desk.assignments.leave(uid, [ipaddress.ip_address(address)], time.time())
     await desk.records.write(ipaddress.ip_address(address))
     assert address not in tenant.recorded()
 

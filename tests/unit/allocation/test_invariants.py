@@ -125,7 +125,7 @@ class Cluster(RuleBasedStateMachine):
         if raw is not None:
             uid = raw["metadata"]["uid"]
             self.assignments.forget(NamespacedName(raw["metadata"]["namespace"], name))
-            self._revisit(self.assignments.leave(uid, self.assignments.ledger.held_by(uid)))
+            self._revisit(self.assignments.leave(uid, self.assignments.ledger.held_by(uid), 0.0))
 
     @precondition(lambda self: self.services)
     @rule()
@@ -208,7 +208,7 @@ class Cluster(RuleBasedStateMachine):
         asked = self._request(name)
         decision = self.assignments.decide(asked)
         self._revisit([key for key in decision.helped if key.name != name])
-        self._revisit(self.assignments.leave(asked.uid, decision.leaving))
+        self._revisit(self.assignments.leave(asked.uid, decision.leaving, 0.0, moved=True))
 
     def _held(self) -> dict[str, list[str]]:
         ledger = self.assignments.ledger

@@ -81,8 +81,8 @@ class Tenant:
 
         def seen(name: str) -> bool:
             pool = self.api.get(POOLS, self.pool_name(name))
-            observed: int = (pool.get("status") or {}).get("observedGeneration", 0)
-            return observed == pool["metadata"]["generation"]
+            observed = (pool.get("status") or {}).get("observedGeneration", 0)
+            return bool(observed == pool["metadata"]["generation"])
 
         wait_for(f"the controller to see the pools {names}", lambda: all(map(seen, names)))
 

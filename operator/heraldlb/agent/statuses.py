@@ -11,7 +11,7 @@ from heraldlb.agent.cluster import Cluster
 from heraldlb.api.conditions import Condition, merge
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.reasons import Reason
-from heraldlb.api.serviceaddress import ServiceAddress, object_name
+from heraldlb.api.serviceaddress import CONFLICT_CONDITION, ServiceAddress, object_name
 from heraldlb.api.times import written
 from heraldlb.kube import timestamps
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError, ApiUnavailableError
@@ -150,35 +150,45 @@ class AnnouncementStatuses:
         self, record: ServiceAddress, state: Announcing | Withdrawn | NotEligible | None
     ) -> dict[str, Any] | None:
         """The status to write, or None where it is right already or for another node to write."""
-        fields: dict[str, str | None] = dict.fromkeys(("node", "interface", "macAddress", "since"))
+        fields: dict[str, Any] = dict.fromkeys(("node", "interface", "macAddress", "since"))
+        stranger = record.stranger
         match state:
             case Announcing():
-                fields = {
+                fields |= {
                     "node": self._node_name,
                     "interface": state.interface,
                     "macAddress": state.mac,
                     "since": written(state.since),
+                    "conflict": None,
                 }
+                stranger = ""
                 message = f"{self._node_name} answers on {state.interface} with {state.mac}"
                 conditions = [Condition("Announced", True, Reason.ANNOUNCING, message)]
                 if (conflict := self._conflicts.get(record.address)) is not None:
-                    conditions.append(
-                        Condition("Conflict", True, Reason.ADDRESS_CONFLICT, _conflict_message(conflict))
-                    )
-                elif any(entry.get("type") == "Conflict" for entry in record.conditions):
-                    conditions.append(Condition("Conflict", False, Reason.ANNOUNCING, "no other host claims it"))
+                    fields["conflict"] = {"macAddress": conflict.mac, "interface": conflict.interface}
+                    stranger = conflict.mac
+                    message = _conflict_message(conflict)
+                    conditions.append(Condition(CONFLICT_CONDITION, True, Reason.ADDRESS_CONFLICT, message))
+                elif any(entry.get("type") == CONFLICT_CONDITION for entry in record.conditions):
+                    message = "no other host claims it"
+                    conditions.append(Condition(CONFLICT_CONDITION, False, Reason.ANNOUNCING, message))
             case NotEligible() if self._speaks_for_all(state):
                 conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, _why(state))]
             case Withdrawn(new_owner=None) if record.node == self._node_name:
-                message = f"{self._node_name} stopped, and no other node has taken over yet"
+                if holders(self._cluster, record):
+                    message = f"{self._node_name} stopped, and no other node has taken over yet"
+                else:
+                    # What was seen of a stranger stays: nobody looks any more.
+                    message = "no Service holds it any more"
                 conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, message)]
             case _:
                 return None
         merged = merge(record.conditions, conditions, timestamps.now())
-        same = (record.node, record.interface, record.mac_address) == (
+        same = (record.node, record.interface, record.mac_address, record.stranger) == (
             fields["node"] or "",
             fields["interface"] or "",
             fields["macAddress"] or "",
+            stranger,
         )
         if same and merged == list(record.conditions):
             return None

@@ -107,6 +107,13 @@ def test_a_record_of_a_service_that_is_gone_or_another_by_now_is_not_announced(c
     assert wanted(cluster) is None
 
 
+def test_an_address_that_is_only_kept_for_a_former_holder_is_not_announced(cluster: Made) -> None:
+    kept = [{"namespace": "default", "name": "web", "releasedAt": "2026-01-01T00:00:00.000000Z"}]
+    spec = {"address": str(ADDRESS), "addressPool": "lan", "services": [], "reservations": kept}
+    cluster.records.observe("MODIFIED", {"metadata": cluster.meta(str(ADDRESS)), "spec": spec})
+    assert wanted(cluster) is None
+
+
 def test_a_service_that_is_no_load_balancer_any_more_is_not_announced(cluster: Made) -> None:
     cluster.add_service(type="ClusterIP")
     assert wanted(cluster) is None

@@ -11,7 +11,7 @@ from heraldlb.agent.cluster import Cluster
 from heraldlb.api.conditions import Condition, merge
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.reasons import Reason
-from heraldlb.api.serviceaddress import CONFLICT_CONDITION, ServiceAddress, object_name
+from heraldlb.api.serviceaddress import ServiceAddress, object_name
 from heraldlb.api.times import written
 from heraldlb.kube import timestamps
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError, ApiUnavailableError
@@ -168,10 +168,10 @@ class AnnouncementStatuses:
                     fields["conflict"] = {"macAddress": conflict.mac, "interface": conflict.interface}
                     stranger = conflict.mac
                     message = _conflict_message(conflict)
-                    conditions.append(Condition(CONFLICT_CONDITION, True, Reason.ADDRESS_CONFLICT, message))
-                elif any(entry.get("type") == CONFLICT_CONDITION for entry in record.conditions):
+                    conditions.append(Condition("Conflict", True, Reason.ADDRESS_CONFLICT, message))
+                elif any(entry.get("type") == "Conflict" for entry in record.conditions):
                     message = "no other host claims it"
-                    conditions.append(Condition(CONFLICT_CONDITION, False, Reason.ANNOUNCING, message))
+                    conditions.append(Condition("Conflict", False, Reason.ANNOUNCING, message))
             case NotEligible() if self._speaks_for_all(state):
                 conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, _why(state))]
             case Withdrawn(new_owner=None) if record.node == self._node_name:

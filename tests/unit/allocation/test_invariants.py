@@ -321,7 +321,9 @@ class Cluster(RuleBasedStateMachine):
         soonest = self.assignments.next_expiry()
         if self.now < self.latest or (soonest is not None and soonest <= self.now):
             self.latest = self.now
-            self._revisit(list(self.assignments.expire(self.now).helped))
+            ended = self.assignments.expire(self.now)
+            self._forget_what_is_over()
+            self._revisit(list(ended.helped))
         self.latest = self.now
 
     def _was_granted(self, service: NamespacedName, granted: set[IPAddress]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.context import Context
 from benchmarks.peers import Peer, PeerError, beside
-from benchmarks.registry import BENCHMARKS, description
+from benchmarks.registry import BENCHMARKS
 from benchmarks.rows import Row, table
 from lab.errors import LabError
 from lab.progress import to_stderr
@@ -21,12 +21,13 @@ from lab.progress import to_stderr
 def _measure(name: str, peers: list[Peer], json_file: Path | None) -> None:
     """Raises LabError; PeerError after the own rows are told."""
     context, facts = Context(progress=to_stderr), machine.facts()
-    rows = BENCHMARKS[name](context)
+    benchmark = BENCHMARKS[name]
+    rows = benchmark.run(context)
     failure: PeerError | None = None
     for peer in peers:
         to_stderr(f"Measuring {peer.name} ...")
         try:
-            rows = beside(rows, peer.name, peer.measure())
+            rows = beside(rows, peer.name, benchmark.measure_peer(peer, context, rows))
         except PeerError as error:
             failure = failure or error
     print(table(rows))
@@ -59,8 +60,8 @@ def main() -> int:
     parser.add_argument("--peer", type=_peer, action="append", default=[], metavar="NAME=COMMAND", dest="peers")
     arguments = parser.parse_args()
     if arguments.name is None:
-        for name in sorted(BENCHMARKS):
-            print(f"{name:<20} {description(name)}")
+        for name, benchmark in sorted(BENCHMARKS.items()):
+            print(f"{name:<20} {benchmark.description}")
         return 0
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""Others, measured in the same run: a command that prints rows of the same names. The contract is in README.md."""
+"""Others, measured in the same run. What their command has to do, each benchmark says: see README.md."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from benchmarks.rows import Row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from benchmarks.context import Context
+
+    Values = Mapping[str, tuple[float, str]]
+    """What was measured of a peer: values and units by row name."""
 
 
 class PeerError(Exception):
@@ -35,8 +40,8 @@ class Peer:
             raise ValueError(f"{text!r} is not NAME=COMMAND")
         return cls(name, words)
 
-    def measure(self) -> dict[str, tuple[float, str]]:
-        """Run the command to its end; values and units by row name. Its stderr is shown. Raises PeerError."""
+    def measure(self) -> Values:
+        """Run the command to its end and read the rows that it prints. Its stderr is shown. Raises PeerError."""
         try:
             done = subprocess.run(self.command, stdout=subprocess.PIPE, text=True, check=False)
         except OSError as error:
@@ -49,7 +54,12 @@ class Peer:
             raise PeerError(f"peer {self.name}: {error}") from None
 
 
-def parse_rows(text: str) -> dict[str, tuple[float, str]]:
+def measure_printed(peer: Peer, context: Context, ours: Sequence[Row]) -> Values:
+    """A peer that measures itself and prints rows of our names. Raises PeerError."""
+    return peer.measure()
+
+
+def parse_rows(text: str) -> Values:
     """Values and units by name, from `{"rows": [...]}` or the bare list. Raises ValueError that names the row."""
     document: Any = json.loads(text)
     rows = document.get("rows") if isinstance(document, dict) else document
@@ -65,7 +75,7 @@ def parse_rows(text: str) -> dict[str, tuple[float, str]]:
     return found
 
 
-def beside(rows: Sequence[Row], peer: str, values: Mapping[str, tuple[float, str]]) -> list[Row]:
+def beside(rows: Sequence[Row], peer: str, values: Values) -> list[Row]:
     """The rows, with the peer's values where it has them. Raises PeerError if a unit differs."""
     return [_beside(row, peer, *values[row.name]) if row.name in values else row for row in rows]
 

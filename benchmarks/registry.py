@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import first_address
+from benchmarks import allocate, allocator, first_address
+from benchmarks.peers import measure_printed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from benchmarks.context import Context
+    from benchmarks.peers import Peer, Values
     from benchmarks.rows import Row
 
-    Benchmark = Callable[[Context], list[Row]]
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What is measured, and how others are measured beside it."""
+
+    run: Callable[[Context], list[Row]]
     """Raises LabError if it cannot measure."""
+    measure_peer: Callable[[Peer, Context, Sequence[Row]], Values] = measure_printed
+    """Of a peer, after our own rows. Raises PeerError. Unless given, the peer prints its rows."""
+
+    @property
+    def description(self) -> str:
+        """What it measures, in a line."""
+        return (self.run.__doc__ or "").partition("\n")[0]
+
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
-    "first-address": first_address.run,
+    "allocate": Benchmark(allocate.run, allocate.measure_peer),
+    "allocator": Benchmark(allocator.run),
+    "first-address": Benchmark(first_address.run),
 }
-
-
-def description(name: str) -> str:
-    """What the benchmark measures, in a line."""
-    return (BENCHMARKS[name].__doc__ or "").partition("\n")[0]

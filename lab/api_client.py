@@ -102,25 +102,26 @@ class Api:
         yield Listed(listed["items"])
         version = listed["metadata"]["resourceVersion"]
         while True:
-            parameters = selector | {
-                "watch": "1",
-                "resourceVersion": version,
-                "timeoutSeconds": str(_WATCH_SECONDS),
-            }
-            async for event in self._watch(path, parameters):
+            async for line in self.watch_lines(path, selector | {"resourceVersion": version}):
+                event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise ApiError(event["object"].get("code", _GONE), "", event["object"].get("message", ""))
                 version = event["object"]["metadata"]["resourceVersion"]
                 yield Changed(event["type"], event["object"])
 
-    async def _watch(self, path: str, parameters: dict[str, str]) -> AsyncIterator[Body]:
+    async def watch_lines(self, path: str, parameters: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """The events of one watch as they come, each a line of JSON, until the API server ends it.
+
+        `parameters`: `resourceVersion`, and selectors. Raises ApiError, or one of UNREACHABLE.
+        """
+        query = {**parameters, "watch": "1", "timeoutSeconds": str(_WATCH_SECONDS)}
         # A silent connection is given up: after a cut of the network it may never end by itself.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=_WATCH_SECONDS + 10)
-        async with self._session.get(path, params=parameters, timeout=timeout) as response:
+        async with self._session.get(path, params=query, timeout=timeout) as response:
             if not response.ok:
                 raise ApiError(response.status, "", response.reason or "")
             rest = b""
             async for chunk in response.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    yield json.loads(line)
+                    yield line

@@ -1,0 +1,74 @@
+"""When each Service first showed an address, seen at the least expense.
+
+What watches shares its cores with what is watched: an event is not decoded, only searched for two strings that the
+API server always writes in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.allocate.services import PATH
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from lab.api_client import Api
+
+_SHOWN: Final = b'"ingress":[{"ip":"'
+# An object's own name comes before any other in it; labels and annotations, which are sorted later, cannot precede.
+_NAME: Final = re.compile(rb'"metadata":\{"name":"([^"]+)"')
+_VERSION: Final = re.compile(rb'"resourceVersion":"(\d+)"')
+
+
+def served_name(event: bytes) -> str | None:
+    """The name of the Service that an event of a watch (a line of JSON) shows with an address, else None. Pure."""
+    if _SHOWN not in event:
+        return None
+    found = _NAME.search(event)
+    return found[1].decode() if found else None
+
+
+class Watch:
+    """Notes when each Service was first seen with an address."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._arrived = asyncio.Event()
+        self.moments: dict[str, float] = {}
+        """By name, in the order of arrival, in seconds of time.monotonic()."""
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Watch]:
+        """Watch from now on, until the end of the block."""
+        listed = await self._api.get(f"{PATH}?limit=1")
+        task = asyncio.create_task(self._run(listed["metadata"]["resourceVersion"]))
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def grown(self, seconds: float) -> bool:
+        """Whether one more Service is seen with an address before so many seconds have passed."""
+        self._arrived.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+        return self._arrived.is_set()
+
+    async def _run(self, version: str) -> None:
+        last = b""
+        while True:
+            # The API server ends every watch after some time; the next begins where it ended.
+            if found := _VERSION.search(last):
+                version = found[1].decode()
+            async for last in self._api.watch_lines(PATH, {"resourceVersion": version}):
+                name = served_name(last)
+                if name is not None and name not in self.moments:
+                    self.moments[name] = time.monotonic()
+                    self._arrived.set()

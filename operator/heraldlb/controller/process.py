@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 REACHABLE = 10.0
 """Seconds since the API server's last answer for which a replica that stands by counts as ready."""
 
+SWITCH_INTERVAL = 0.001
+"""Seconds for which Kopf's thread may keep the interpreter from the one that decides and writes. With the default,
+five times that, each turn of a busy writer would wait so long."""
+
 RESTART_PERIOD = 1.0
 """Seconds before a term that ended by a failure of ours is followed by another."""
 
@@ -41,6 +46,7 @@ class ProcessSettings:
 
 async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then give the Lease back. Raises CredentialsError."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     configuration = await credentials.load(process.kubeconfig)
     acting = asyncio.Event()
     collector = AllocationCollector()

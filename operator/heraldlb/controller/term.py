@@ -10,7 +10,7 @@ from typing import Any
 from heraldlb.api.addresspool import AddressPool
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
-from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.api.serviceaddress import ServiceAddress, record_key
 from heraldlb.api.services import Service
 from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.cluster import Cluster, WithStatus
@@ -49,7 +49,8 @@ class Term:
     def __init__(self, api: Api, configuration: Any, settings: ControllerSettings, recorder: Recorder) -> None:
         self._cluster = Cluster()
         self.assignments = Assignments()
-        self.queue: WorkQueue[NamespacedName | IPAddress] = WorkQueue()
+        self.queue: WorkQueue[NamespacedName | IPAddress] = WorkQueue(self._urgency)
+        recorder.defer_while(lambda: len(self.queue) > settings.writers)
         self._statuses = Statuses(api, self._cluster, self.assignments)
         self._reconciler = Reconciler(
             api, self._cluster, self.assignments, recorder, settings, revisit=self.queue.mark_all
@@ -94,10 +95,19 @@ class Term:
         finally:
             ready.clear()
             self.queue.close()
-            self._expiry.close()
             for handle in self._strangers.values():
                 handle.cancel()
             await self._feed.close()
+            self._expiry.close()
+
+    def _urgency(self, key: NamespacedName | IPAddress) -> tuple[int, str, NamespacedName]:
+        """What frees addresses first, then the oldest Service; records that somebody else changed come last."""
+        if not isinstance(key, NamespacedName):
+            return (2, "", record_key(key))
+        service = self._cluster.services.get(key)
+        if service is None or not self._reconciler.owns(service):
+            return (0, "", key)
+        return (1, service.created, key)
 
     async def _work(self) -> None:
         while True:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
+import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import kopf
 from kubernetes.aio import config
@@ -34,7 +36,18 @@ async def load(kubeconfig: str | None) -> Configuration:
     except (config.ConfigException, OSError) as error:
         looked = kubeconfig or "the pod's ServiceAccount, then ~/.kube/config"
         raise CredentialsError(f"no Kubernetes credentials ({looked}): {error}") from error
+    # Left to itself, the client looks up proxies and netrc in another thread for every single call.
+    configuration.proxy = configuration.proxy or _proxy(configuration.host)
+    configuration.client_session_kwargs = {"trust_env": False}
     return configuration
+
+
+def _proxy(host: str) -> str | None:
+    """The proxy that the environment (`HTTPS_PROXY`, `NO_PROXY`) asks to be used for this URL."""
+    url = urlsplit(host)
+    if urllib.request.proxy_bypass(url.netloc):
+        return None
+    return urllib.request.getproxies().get(url.scheme)
 
 
 async def connection_info(configuration: Configuration) -> kopf.ConnectionInfo:
@@ -50,6 +63,7 @@ async def connection_info(configuration: Configuration) -> kopf.ConnectionInfo:
         token=token.split(" ", 1)[-1] if token else None,
         username=configuration.username or None,
         password=configuration.password or None,
+        proxy_url=configuration.proxy,
         expiration=datetime.datetime.now(datetime.UTC) + _REREAD_AFTER if token else None,
     )
 

@@ -208,10 +208,24 @@ def _deliver(subscription: Subscription, change: Change[Any]) -> None:
         log.exception("a change of %s %s was not handled", subscription.resource, change.key)
 
 
+class _Stateless(kopf.DiffBaseStorage):
+    """Keeps no last state of objects. Kopf would copy every object twice to find differences that nobody reads."""
+
+    def build(self, *, body: Any, extra_fields: Any = None) -> Any:  # noqa: ARG002 - Kopf's interface
+        return {}
+
+    def fetch(self, *, body: Any) -> Any:  # noqa: ARG002
+        return None
+
+    def store(self, *, body: Any, patch: Any, essence: Any) -> None:
+        """Nothing is stored."""
+
+
 def _settings(subscriptions: Sequence[Subscription]) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = _Stateless()
     settings.watching.chunk_size = 500
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 310

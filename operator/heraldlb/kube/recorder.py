@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,12 @@ NOTE_LIMIT = 1024
 
 PENDING_LIMIT = 5_000
 """Events waiting to be written. Beyond it the oldest are dropped: work never waits for them."""
+
+BUSY_PERIOD = 0.2
+"""Seconds between two Events while something more urgent is being written."""
+
+BUSY_POLL = 0.02
+"""Seconds after which it is looked again whether anything urgent is left."""
 
 FLUSH_TIMEOUT = 2.0
 """Seconds to wait at the end for Events still to be written."""
@@ -60,6 +68,11 @@ class Recorder:
         self._instance = instance
         self._pending: asyncio.Queue[Happening] = asyncio.Queue()
         self._series: OrderedDict[Happening, tuple[str, int]] = OrderedDict()
+        self._busy: Callable[[], bool] = lambda: False
+
+    def defer_while(self, busy: Callable[[], bool]) -> None:
+        """Let Events trickle while `busy` says that there is more urgent work for the API server."""
+        self._busy = busy
 
     def record(self, happening: Happening) -> None:
         """Queue an Event; never blocks and never fails."""
@@ -72,6 +85,7 @@ class Recorder:
         """Write what is queued, for ever."""
         while True:
             happening = await self._pending.get()
+            await self._await_turn()
             try:
                 await self._write(happening)
             except (ApiError, ApiUnavailableError) as error:
@@ -83,9 +97,15 @@ class Recorder:
 
     async def flush(self) -> None:
         """Wait a little until everything queued is written, as before the process ends."""
+        self.defer_while(lambda: False)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_TIMEOUT):
                 await self._pending.join()
+
+    async def _await_turn(self) -> None:
+        turn = time.monotonic() + BUSY_PERIOD
+        while self._busy() and time.monotonic() < turn:
+            await asyncio.sleep(BUSY_POLL)
 
     async def _write(self, happening: Happening) -> None:
         namespace = happening.subject.id.namespace or "default"

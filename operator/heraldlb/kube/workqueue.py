@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterable
-from typing import Generic, TypeVar
+import heapq
+from collections.abc import Callable, Hashable, Iterable
+from itertools import count
+from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
@@ -16,10 +18,15 @@ LAST_RETRY = 30.0
 
 
 class WorkQueue(Generic[K]):
-    """Keys in the order of their first marking. A key marked while it is worked on comes again afterwards."""
+    """Keys by urgency, equally urgent ones as they were marked. A key marked while it is worked on comes again."""
 
-    def __init__(self) -> None:
-        self._waiting: dict[K, None] = {}
+    def __init__(self, urgency: Callable[[K], Any] = lambda _: 0) -> None:
+        """`urgency`: asked when a key is marked; the lowest value is taken first."""
+        self._urgency = urgency
+        self._marks = count()
+        self._waiting: dict[K, tuple[Any, int]] = {}
+        # What a key was marked with before something more urgent came of it stays in the heap, and is passed over.
+        self._order: list[tuple[tuple[Any, int], K]] = []
         self._active: set[K] = set()
         self._again: dict[K, None] = {}
         self._failures: dict[K, int] = {}
@@ -35,12 +42,15 @@ class WorkQueue(Generic[K]):
             retry.cancel()
         if key in self._active:
             self._again[key] = None
-        else:
-            self._waiting[key] = None
+            return
+        place = (self._urgency(key), next(self._marks))
+        if key not in self._waiting or place < self._waiting[key]:
+            self._waiting[key] = place
+            heapq.heappush(self._order, (place, key))
             self._ready.set()
 
     def mark_all(self, keys: Iterable[K]) -> None:
-        """Have the keys worked on, in this order."""
+        """Have the keys worked on, equally urgent ones in this order."""
         for key in keys:
             self.mark(key)
 
@@ -49,10 +59,12 @@ class WorkQueue(Generic[K]):
         while not self._waiting:
             self._ready.clear()
             await self._ready.wait()
-        key = next(iter(self._waiting))
-        del self._waiting[key]
-        self._active.add(key)
-        return key
+        while True:
+            place, key = heapq.heappop(self._order)
+            if self._waiting.get(key) == place:
+                del self._waiting[key]
+                self._active.add(key)
+                return key
 
     def done(self, key: K) -> None:
         """The key was worked on with success."""

@@ -21,60 +21,18 @@ from heraldlb.api.services import parse_service
 from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.pool_status import parse_quarantined, pool_status
 from tests.unit.allocation.build import pool, service
+from tests.unit.allocation.histories import (
+    NAMES,
+    NAMESPACES,
+    POOLS,
+    annotations,
+    families,
+    policies,
+    pool_specs,
+    ports,
+)
 
-NAMES = [f"s{number}" for number in range(6)]
-POOLS = ["a", "b", "c"]
-
-ENTRIES = [
-    "10.0.0.0-10.0.0.2",
-    "10.0.0.2-10.0.0.4",
-    "10.0.0.1",
-    "10.0.1.0/31",
-    "10.0.9.9-10.0.9.1",
-    "fd00::1-fd00::2",
-    "fd00::2-fd00::3",
-    "fd00:1::/127",
-]
-ADDRESSES = ["10.0.0.1", "10.0.0.2", "fd00::2", "10.0.0.3,fd00::1", "10.7.7.7"]
 LONG = bool(os.environ.get("HERALD_LONG"))
-
-entries = st.lists(st.sampled_from(ENTRIES), min_size=1, max_size=3, unique=True)
-pool_specs = st.fixed_dictionaries(
-    {"addresses": entries},
-    optional={
-        "assignment": st.sampled_from(["Automatic", "OnRequest", "Paused"]),
-        "priority": st.sampled_from([1, 100]),
-        "namespaces": st.sampled_from([["x"], ["x", "y"]]),
-        "excluded": st.sampled_from([["10.0.0.1"], ["fd00::2"]]),
-        "maxPerNamespace": st.sampled_from([1, 2]),
-        "reuseDelay": st.sampled_from(["10s", "1m"]),
-        "reclaimPolicy": st.just("Retain"),
-    },
-)
-families = st.sampled_from(
-    [
-        {"ipFamilies": ["IPv4"]},
-        {"ipFamilies": ["IPv6"]},
-        {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "PreferDualStack"},
-        {"ipFamilies": ["IPv6", "IPv4"], "ipFamilyPolicy": "RequireDualStack"},
-    ]
-)
-annotations = st.fixed_dictionaries(
-    {},
-    optional={
-        "heraldlb.io/addresses": st.sampled_from(
-            ["10.0.0.1", "10.0.0.2", "fd00::2", "10.0.0.3,fd00::1", "10.7.7.7"]
-        ),
-        "heraldlb.io/address-pool": st.sampled_from([*POOLS, "none"]),
-        "heraldlb.io/sharing-key": st.sampled_from(["k", "l"]),
-        "heraldlb.io/sharing": st.just("Required"),
-    },
-)
-ports = st.lists(st.sampled_from([80, 81, 443]), min_size=1, max_size=2, unique=True).map(
-    lambda numbers: {"ports": [{"port": number, "protocol": "TCP"} for number in numbers]}
-)
-policies = st.sampled_from([{}, {"externalTrafficPolicy": "Local"}])
-
 
 START = 1_000_000.0
 SOME_TIME = "1970-01-01T00:00:00Z"
@@ -113,7 +71,7 @@ class Cluster(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(NAMES),
-        namespace=st.sampled_from(["x", "y"]),
+        namespace=st.sampled_from(NAMESPACES),
         family=families,
         wishes=annotations,
         port=ports,

@@ -11,7 +11,7 @@ from tests.cluster.controller.replicas import Replicas
 from tests.cluster.controller.tenant import Settle, Tenant
 from tests.cluster.controller.timeline import doubles, unrecorded
 
-CROWD = 200
+CROWD = 1_000
 OURS = ("services", "serviceaddresses", "addresspools", "events")
 FEW = 30
 """More writes than it takes to serve one Service and to let it go, as `settle` does; a fraction of CROWD."""
@@ -21,13 +21,13 @@ FEW = 30
 def crowd(new_tenant: Callable[[], Tenant], all_replicas: Replicas) -> Iterator[Tenant]:
     """CROWD Services of every sort, served and counted: plain, dual-stack, with wishes, sharing; two in vain."""
     tenant = new_tenant()
-    tenant.pool("a", f"10.78.{tenant.number}.0/24", tenant.range6(1, 0x1000))
+    tenant.pool("a", "10.79.0.0/22", tenant.range6(1, 0x1000))
     tenant.pool("named", tenant.range4(200, 209), assignment="OnRequest")
     all_replicas.only()
     sharing = {"heraldlb.io/sharing-key": "one"}
     tenant.service("by-address", annotations={"heraldlb.io/addresses": tenant.ipv4(205)})
     tenant.service("by-pool", annotations={"heraldlb.io/address-pool": tenant.pool_name("named")})
-    tenant.service("by-field", loadBalancerIP=f"10.78.{tenant.number}.99")
+    tenant.service("by-field", loadBalancerIP="10.79.3.9")
     tenant.service("sharing-80", ports=[80], annotations=sharing)
     tenant.service("sharing-443", ports=[443], annotations=sharing)
     served = ["by-address", "by-pool", "by-field", "sharing-80", "sharing-443"]

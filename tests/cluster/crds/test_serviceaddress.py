@@ -99,6 +99,16 @@ def test_several_services_share_an_address_by_a_key(kubectl: Kubectl) -> None:
     assert spec["sharingKey"] == "team-a"
 
 
+def test_an_address_may_be_kept_for_services_that_hold_it_no_more(kubectl: Kubectl) -> None:
+    kept = [
+        {"namespace": "shop", "name": "dns", "releasedAt": "2026-01-02T03:04:05.678901Z", "moved": True},
+        {"namespace": "shop", "name": "web", "releasedAt": "2026-01-02T03:04:05Z"},
+    ]
+    spec = kubectl.create(record("10.0.0.1", services=[], reservations=kept))["spec"]
+    assert spec["services"] == []
+    assert spec["reservations"] == kept
+
+
 WRONG = {
     "service twice": ({"services": [holder(), holder()]}, "spec.services[1]: Duplicate value"),
     "no uid": (
@@ -112,6 +122,14 @@ WRONG = {
     "protocol": (
         {"services": [holder(ports=[{"port": 1, "protocol": "ICMP"}])]},
         'spec.services[0].ports[0].protocol: Unsupported value: "ICMP"',
+    ),
+    "kept twice for one": (
+        {"reservations": [{"namespace": "a", "name": "b", "releasedAt": "2026-01-02T03:04:05Z"}] * 2},
+        "spec.reservations[1]: Duplicate value",
+    ),
+    "kept since never": (
+        {"reservations": [{"namespace": "a", "name": "b"}]},
+        "spec.reservations[0].releasedAt: Required value",
     ),
     "no pool": ({"addressPool": None}, "spec.addressPool: Required value"),
 }

@@ -6,10 +6,14 @@ from typing import Any
 from heraldlb.allocation.allocator import Grant, Outcome
 from heraldlb.allocation.book import PoolBook
 from heraldlb.allocation.ledger import Holding, Ledger
+from heraldlb.allocation.quarantine import Quarantine
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
+from heraldlb.api.serviceaddress import Reservation
 from heraldlb.api.services import parse_service
-from heraldlb.controller.pool_status import COUNT_LIMIT, pool_status
+from heraldlb.controller.assignments import Assignments
+from heraldlb.controller.metrics import AllocationCollector
+from heraldlb.controller.pool_status import COUNT_LIMIT, parse_quarantined, pool_status
 from heraldlb.controller.service_status import assigned, released
 from tests.unit.allocation.build import pool, service
 
@@ -114,3 +118,59 @@ def test_a_pool_without_a_free_address_of_a_family_is_exhausted() -> None:
     full = condition(status_of("lan", lan, held={"10.0.0.1": "lan"}), "Exhausted")
     assert full[:2] == ("True", "PoolExhausted")
     assert "IPv4" in full[2]
+
+
+def kept(*pools: Any) -> Assignments:
+    """Of each pool's addresses 10.0.0.1 is held, .2 reserved, .3 held and quarantined, .4 quarantined."""
+    made = Assignments()
+    made.replace_pools(pools)
+    for number in (1, 3):
+        made.ledger.put(ipaddress.ip_address(f"10.0.0.{number}"), "lan", Holding(NamespacedName("n", "s"), "u"))
+    made.ledger.reserve(ipaddress.ip_address("10.0.0.2"), "lan", Reservation(NamespacedName("n", "former"), 0.0))
+    made.ledger.quarantine(ipaddress.ip_address("10.0.0.3"), Quarantine("02:00:00:00:00:03", 1_767_225_600.0))
+    gone = Quarantine("", 1_767_225_600.0, 1_767_225_660.0)
+    made.ledger.quarantine(ipaddress.ip_address("10.0.0.4"), gone)
+    return made
+
+
+def test_what_is_reserved_or_quarantined_is_not_available_and_the_latter_listed() -> None:
+    made = kept(pool("lan", "10.0.0.1-10.0.0.6"))
+    [booked] = made.book
+    status = pool_status(booked, made.book, made.ledger, {}, "t")
+    assert status["ipv4"] == {"capacity": 6, "assigned": 2, "available": 2}
+    assert status["quarantined"] == [
+        {"address": "10.0.0.3", "macAddress": "02:00:00:00:00:03", "since": "2026-01-01T00:00:00Z"},
+        {"address": "10.0.0.4", "since": "2026-01-01T00:00:00Z", "lastSeen": "2026-01-01T00:01:00Z"},
+    ]
+    assert dict(parse_quarantined(status)) == made.ledger.quarantined
+
+
+def test_a_quarantined_address_is_listed_by_the_one_pool_that_it_belongs_to() -> None:
+    made = kept(pool("a", "10.0.0.1-10.0.0.3"), pool("lan", "10.0.0.1-10.0.0.6"))
+    listed = [
+        [entry["address"] for entry in pool_status(booked, made.book, made.ledger, {}, "t")["quarantined"]]
+        for booked in made.book
+    ]
+    assert listed == [["10.0.0.3"], ["10.0.0.4"]]
+
+
+def test_that_nothing_is_quarantined_any_more_is_said_once_and_to_no_one_who_never_had_any() -> None:
+    book, ledger = PoolBook([pool("lan", "10.0.0.1")]), Ledger()
+    [booked] = book
+    assert "quarantined" not in pool_status(booked, book, ledger, {}, "t")
+    after = pool_status(booked, book, ledger, {"quarantined": [{"address": "10.0.0.1"}]}, "t")
+    assert after["quarantined"] == []
+    assert pool_status(booked, book, ledger, after, "later") == after
+
+
+def test_quarantined_entries_that_cannot_be_read_are_left_out() -> None:
+    status = {"quarantined": [{"address": "nonsense"}, "text", {"address": "10.0.0.1", "since": "yesterday"}]}
+    assert parse_quarantined(status) == [(ADDRESS, Quarantine("", 0.0))]
+
+
+def test_metrics_count_addresses_by_state() -> None:
+    collector = AllocationCollector()
+    collector.assignments = kept(pool("lan", "10.0.0.1-10.0.0.6"))
+    samples = [sample for metric in collector.collect() for sample in metric.samples]
+    states = {sample.labels["state"]: sample.value for sample in samples if sample.labels.get("family") == "IPv4"}
+    assert states == {"capacity": 6, "assigned": 2, "available": 2, "reserved": 1, "quarantined": 2}

@@ -108,8 +108,8 @@ class Agent:
             Subscription(NODES, cluster.nodes, self._node_changed),
             Subscription(L2_ANNOUNCEMENTS, cluster.announcements, lambda _: self._rules_changed()),
             Subscription(SERVICES, cluster.services, lambda change: self._service_changed(change.key)),
-            Subscription(ENDPOINT_SLICES, cluster.slices, self._slice_changed),
-            Subscription(SERVICE_ADDRESSES, cluster.records, self._record_changed),
+            Subscription(ENDPOINT_SLICES, cluster.slices, self._slice_changed, direct=True),
+            Subscription(SERVICE_ADDRESSES, cluster.records, self._record_changed, direct=True),
         ]
 
     async def work(self, feed: Feed) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -15,6 +16,12 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 REQUEST_TIMEOUT = 10.0
 """Seconds for one call. Longer than any healthy answer; short enough to notice a server that has gone."""
+
+WATCH_SECONDS = 300
+"""Seconds after which the server ends a watch, and it is begun again where it ended."""
+
+WATCH_SILENCE = 90.0
+"""Seconds of silence after which a watch's connection is taken for dead; a bookmark comes about every minute."""
 
 LIST_CHUNK = 500
 """Objects per page of a list: bounds the memory and the time for which decoding holds up everything else."""
@@ -35,6 +42,11 @@ class ApiError(Exception):
     def not_found(self) -> bool:
         """The object, or its kind, does not exist."""
         return self.status == 404
+
+    @property
+    def expired(self) -> bool:
+        """The resourceVersion asked for is too old to go on from."""
+        return self.status == 410
 
     @property
     def already_exists(self) -> bool:
@@ -115,6 +127,37 @@ class Api:
             # Decoding a page is one uninterrupted stretch: let others run in between.
             await asyncio.sleep(0)
 
+    async def watch(
+        self, resource: Resource, selectors: Mapping[str, str], version: str
+    ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+        """Event types and objects from `version` on, `BOOKMARK`s among them, until the server ends the stream.
+
+        Raises ApiError (`expired` where the version is too old: list again), ApiUnavailableError.
+        """
+        query = {**selectors, "watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
+        query["timeoutSeconds"] = str(WATCH_SECONDS)
+        path = f"{resource.path()}?{urlencode(query)}"
+        headers = {"Accept": "application/json"}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
+        url = self._client.configuration.host + path
+        timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_TIMEOUT, sock_read=WATCH_SILENCE)
+        with _unavailable(f"watch {resource}"):
+            response = (
+                await self._client.rest_client.request("GET", url, headers=headers, _request_timeout=timeout)
+            ).response
+            try:
+                if response.status >= 400:
+                    raise ApiError(response.status, response.reason or "", f"watch {resource} failed")
+                self._answered = time.monotonic()
+                async for line in response.content:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        status = event["object"]
+                        raise _error(status, int(status.get("code") or 500), "", f"watch {resource} failed")
+                    yield event["type"], event["object"]
+            finally:
+                response.close()
+
     async def create(self, resource: Resource, body: Mapping[str, Any], namespace: str = "") -> dict[str, Any]:
         """Create an object. Raises ApiError (`already_exists`), ApiUnavailableError."""
         return await self._call("POST", resource.path(namespace), body)
@@ -158,25 +201,32 @@ class Api:
         headers = {"Accept": "application/json", "Content-Type": content_type}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path
-        try:
+        with _unavailable(f"{method} {path}"):
             response = await self._client.rest_client.request(
                 method, url, headers=headers, body=body, _request_timeout=REQUEST_TIMEOUT
             )
             data = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiUnavailableError(f"{method} {path}: {error or type(error).__name__}") from error
         self._answered = time.monotonic()
         try:
             decoded = json.loads(data)
         except ValueError:
             decoded = {"message": data[:200].decode(errors="replace")}
         if response.status >= 400:
-            raise ApiError(
-                response.status,
-                str(decoded.get("reason") or response.reason),
-                str(decoded.get("message") or f"{method} {path} failed"),
-            )
+            raise _error(decoded, response.status, response.reason or "", f"{method} {path} failed")
         return dict(decoded)
+
+
+@contextmanager
+def _unavailable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ApiUnavailableError(f"{what}: {error or type(error).__name__}") from error
+
+
+def _error(status: Mapping[str, Any], code: int, reason: str, message: str) -> ApiError:
+    """From a `Status` object, as far as it is one."""
+    return ApiError(code, str(status.get("reason") or reason), str(status.get("message") or message))
 
 
 SERVICES = Resource("", "v1", "services")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,9 +26,6 @@ PENDING_LIMIT = 5_000
 
 BUSY_PERIOD = 0.2
 """Seconds between two Events while something more urgent is being written."""
-
-BUSY_POLL = 0.02
-"""Seconds after which it is looked again whether anything urgent is left."""
 
 FLUSH_TIMEOUT = 2.0
 """Seconds to wait at the end for Events still to be written."""
@@ -85,7 +81,8 @@ class Recorder:
         """Write what is queued, for ever."""
         while True:
             happening = await self._pending.get()
-            await self._await_turn()
+            if self._busy():
+                await asyncio.sleep(BUSY_PERIOD)
             try:
                 await self._write(happening)
             except (ApiError, ApiUnavailableError) as error:
@@ -101,11 +98,6 @@ class Recorder:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_TIMEOUT):
                 await self._pending.join()
-
-    async def _await_turn(self) -> None:
-        turn = time.monotonic() + BUSY_PERIOD
-        while self._busy() and time.monotonic() < turn:
-            await asyncio.sleep(BUSY_POLL)
 
     async def _write(self, happening: Happening) -> None:
         namespace = happening.subject.id.namespace or "default"

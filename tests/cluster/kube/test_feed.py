@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -21,15 +22,17 @@ PATIENCE = 20.0
 class Watched:
     """The namespaces of one label, as a feed delivers them."""
 
-    def __init__(self, api: client.Api) -> None:
+    def __init__(self, api: client.Api, *, direct: bool) -> None:
         self.api = api
+        self.direct = direct
         self.label = f"feed-{secrets.token_hex(4)}"
         self.mirror: Mirror[str] = Mirror(lambda raw: text(raw, "metadata", "annotations", "says") or "nothing")
         self.changes: asyncio.Queue[Change[str]] = asyncio.Queue()
         self.fail_on = "never said"
 
     def subscription(self) -> Subscription:
-        return Subscription(client.NAMESPACES, self.mirror, self.on_change, {"labelSelector": f"feed={self.label}"})
+        mine = {"labelSelector": f"feed={self.label}"}
+        return Subscription(client.NAMESPACES, self.mirror, self.on_change, mine, direct=self.direct)
 
     def on_change(self, change: Change[str]) -> None:
         if change.after == self.fail_on:
@@ -56,10 +59,10 @@ async def configuration(api_server: ApiServer) -> Any:
     return await credentials.load(str(api_server.kubeconfig))
 
 
-@pytest.fixture
-async def watched(configuration: Any) -> AsyncIterator[Watched]:
+@pytest.fixture(params=[False, True], ids=["kopf", "direct"])
+async def watched(configuration: Any, request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
     async with client.Api(configuration) as api:
-        yield Watched(api)
+        yield Watched(api, direct=request.param)
 
 
 async def test_what_is_there_is_mirrored_before_the_start_returns_and_changes_follow(
@@ -105,3 +108,46 @@ async def test_a_change_that_is_not_understood_does_not_keep_back_the_next(
         await watched.say(first, "nonsense")
         await watched.say(first, "sense")
         await watched.await_change(first, "sense")
+
+
+async def test_a_watch_goes_on_from_the_version_of_a_list(configuration: Any) -> None:
+    async with client.Api(configuration) as api:
+        watched = Watched(api, direct=True)
+        _, version = await api.list(client.NAMESPACES, {})
+        key = await watched.create("seen")
+        async with asyncio.timeout(PATIENCE), aclosing(api.watch(client.NAMESPACES, {}, version)) as events:
+            async for event, raw in events:
+                if text(raw, "metadata", "name") == key.name:
+                    assert event == "ADDED"
+                    break
+
+
+async def test_a_version_that_the_server_refuses_is_told(configuration: Any) -> None:
+    async with client.Api(configuration) as api:
+        with pytest.raises(client.ApiError, match="watch namespaces"):
+            async for _ in api.watch(client.NAMESPACES, {}, "nonsense"):
+                pass
+
+
+class Forgetful(client.Api):
+    """Asks for versions that the server knows no more, once."""
+
+    stale = True
+
+    async def watch(self, resource: Any, selectors: Any, version: str) -> Any:
+        wanted, self.stale = ("nonsense" if self.stale else version), False
+        async with aclosing(super().watch(resource, selectors, wanted)) as events:
+            async for event in events:
+                yield event
+
+
+async def test_a_watch_that_cannot_go_on_is_begun_anew_with_a_list(configuration: Any) -> None:
+    async with Forgetful(configuration) as api:
+        watched = Watched(api, direct=True)
+        async with Feed(api, configuration, [watched.subscription()]) as feed:
+            await feed.start()
+            first = await watched.create("first")
+            await watched.await_change(first, "nothing")
+            assert not api.stale
+            await watched.say(first, "hello")
+            await watched.await_change(first, "hello")

@@ -16,7 +16,15 @@ from heraldlb.api.ranges import IPAddress
 from heraldlb.api.services import parse_service
 from heraldlb.controller.assignments import Assignments
 from tests.unit.allocation.build import pool, service
-from tests.unit.allocation.histories import NAMESPACES, POOLS, ApplyPool, ApplyService, apply_pool, apply_service
+from tests.unit.allocation.histories import (
+    NAMES,
+    NAMESPACES,
+    POOLS,
+    ApplyPool,
+    ApplyService,
+    apply_pool,
+    apply_service,
+)
 
 SECONDS = [f"2026-01-01T00:00:0{second}Z" for second in range(3)]
 
@@ -33,11 +41,20 @@ def parsed_request(step: ApplyService, created: str) -> Request:
     return request_of(parse_service(raw), {})
 
 
-pools = st.lists(apply_pool, min_size=1, max_size=len(POOLS), unique_by=lambda step: step.name).map(
-    lambda steps: [parsed_pool(step) for step in steps]
+# One that serves everybody, the address for which sharers ask included, and any others.
+pools = st.lists(apply_pool, max_size=len(POOLS), unique_by=lambda step: step.name).map(
+    lambda steps: [pool("0", "10.0.0.1", "10.0.0.5"), *map(parsed_pool, steps)]
+)
+# Many who share one address, so that those who may not can be told of several who stand in the way.
+sharer = st.builds(
+    ApplyService,
+    st.sampled_from(NAMES),
+    st.sampled_from(NAMESPACES),
+    st.just({"heraldlb.io/sharing-key": "k", "heraldlb.io/addresses": "10.0.0.1"}),
+    st.sampled_from([80, 81, 443]).map(lambda port: {"ports": [{"port": port, "protocol": "TCP"}]}),
 )
 requests = st.lists(
-    st.builds(parsed_request, apply_service, st.sampled_from(SECONDS)),
+    st.builds(parsed_request, st.one_of(apply_service, sharer), st.sampled_from(SECONDS)),
     min_size=1,
     max_size=2 * len(NAMESPACES) * 3,
     unique_by=lambda request: request.service,

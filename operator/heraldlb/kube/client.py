@@ -156,6 +156,9 @@ class Api:
                         raise _error(status, int(status.get("code") or 500), "", f"watch {resource} failed")
                     yield event["type"], event["object"]
             finally:
+                # At once: a stream that is left in the middle need not end politely, and its owner may be ending.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
                 response.close()
 
     async def create(self, resource: Resource, body: Mapping[str, Any], namespace: str = "") -> dict[str, Any]:

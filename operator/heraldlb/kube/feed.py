@@ -168,13 +168,17 @@ class Feed:
                             _deliver(subscription, change)
             except ApiUnavailableError as error:
                 log.debug("%s", error)
-                await asyncio.sleep(REWATCH_PERIOD)
-            except (ApiError, ValueError, KeyError) as error:
+            except ApiError as error:
+                log.log(logging.DEBUG if error.expired else logging.WARNING, "listing anew: %s", error)
+                version = ""
+            except Exception:
                 # Not again from where it failed, which may be why it did, but from all there is.
-                expired = isinstance(error, ApiError) and error.expired
-                log.log(logging.DEBUG if expired else logging.WARNING, "listing anew: %s", error)
-                await asyncio.sleep(REWATCH_PERIOD)
-                version = await self._relist(subscription)
+                log.exception("the watch of %s broke; listing anew", subscription.resource)
+                version = ""
+            else:
+                continue
+            await asyncio.sleep(REWATCH_PERIOD)
+            version = version or await self._relist(subscription)
 
     async def _relist(self, subscription: Subscription) -> str:
         items, version = await self._list_when_possible(subscription)

@@ -118,6 +118,10 @@ class Api:
             if error.status != 404:
                 raise
 
+    def delete_every(self, path: str) -> None:
+        """Delete all objects of a collection."""
+        self._call("DELETE", path)
+
     def now(self) -> int:
         """The resourceVersion of the last write so far."""
         return int(self._call("GET", f"{NAMESPACES}?limit=1")["metadata"]["resourceVersion"])

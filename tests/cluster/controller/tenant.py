@@ -68,6 +68,11 @@ class Tenant:
         """Change fields of a pool's spec."""
         return self.api.patch(POOLS, self.pool_name(name), {"spec": spec})
 
+    def replace_pool(self, name: str, **spec: Any) -> Body:
+        """Change the whole spec of a pool: what is not named is as if it had never been written."""
+        former = self.api.get(POOLS, self.pool_name(name))["spec"]
+        return self.edit_pool(name, **dict.fromkeys(former) | spec)
+
     def delete_pool(self, name: str) -> None:
         """Delete a pool."""
         self.api.delete(POOLS, self.pool_name(name))
@@ -135,6 +140,15 @@ class Tenant:
     def edit(self, name: str, **spec: Any) -> Body:
         """Change fields of a Service's spec."""
         return self.api.patch(services_of(self.namespace), name, {"spec": spec})
+
+    def replace(self, name: str, annotations: dict[str, str], spec: Body) -> Body:
+        """Change a Service's annotations to exactly these, and fields of its spec, of which `ipFamilies` is one."""
+        former = self.get(name)
+        without = dict.fromkeys(former["metadata"].get("annotations", {}))
+        # Cluster IPs of a family that the Service is to have no more must go in the same write.
+        kept = {"clusterIPs": former["spec"]["clusterIPs"][:1]} if len(spec["ipFamilies"]) == 1 else {}
+        body = {"metadata": {"annotations": without | annotations}, "spec": {**spec, **kept}}
+        return self.api.patch(services_of(self.namespace), name, body)
 
     def annotate(self, name: str, **annotations: str | None) -> Body:
         """Change a Service's annotations of ours, named without their prefix; `_` stands for `-`."""
@@ -273,8 +287,7 @@ class Tenant:
     def leave(self) -> None:
         """Delete everything of this tenant. Nothing here empties a deleted namespace, and Services that stay would
         wait for ever, and be told anew of every pool that comes and goes."""
-        for service in self.api.every(services_of(self.namespace)):
-            self.api.delete(services_of(self.namespace), service["metadata"]["name"])
+        self.api.delete_every(services_of(self.namespace))
         self.api.delete(NAMESPACES, self.namespace)
         for pool in self.pools:
             self.api.delete(POOLS, pool)

@@ -108,16 +108,28 @@ apply_service = st.builds(
 )
 
 
-def histories(shortest: int, longest: int) -> st.SearchStrategy[list[Step]]:
-    """Histories without time, that begin with a pool; Services are what happens most."""
-    step = st.one_of(
-        apply_pool,
-        apply_service,
-        apply_service,
-        apply_service,
-        st.builds(DeletePool, st.sampled_from(POOLS)),
-        st.builds(DeleteService, st.sampled_from(NAMES)),
-        st.builds(Restart),
-    )
-    rest = st.lists(step, min_size=shortest - 1, max_size=longest - 1)
-    return st.tuples(apply_pool, rest).map(lambda parts: [parts[0], *parts[1]])
+@st.composite
+def histories(draw: st.DrawFn, shortest: int, longest: int) -> list[Step]:
+    """Histories without time, that begin with a pool and two Services; nothing is deleted that is not there."""
+    history: list[Step] = [draw(apply_pool), draw(apply_service), draw(apply_service)]
+    while len(history) < shortest or (len(history) < longest and draw(st.booleans())):
+        kinds = [apply_pool, apply_service, apply_service, apply_service, st.just(Restart())]
+        if services := _present(history, ApplyService, DeleteService):
+            kinds.append(st.builds(DeleteService, st.sampled_from(services)))
+        if pools := _present(history, ApplyPool, DeletePool):
+            kinds.append(st.builds(DeletePool, st.sampled_from(pools)))
+        history.append(draw(st.one_of(kinds)))
+    return history
+
+
+def _present(
+    history: list[Step], applied: type[ApplyPool | ApplyService], deleted: type[DeletePool | DeleteService]
+) -> list[str]:
+    """The names of what is there after all that."""
+    names: set[str] = set()
+    for step in history:
+        if isinstance(step, applied):
+            names.add(step.name)
+        elif isinstance(step, deleted):
+            names.discard(step.name)
+    return sorted(names)

@@ -76,46 +76,51 @@ def run(context: Context) -> list[Row]:
     ]
 
 
-def _requests(count: int, family: Family, name: str) -> list[Request]:
+def requests_of(count: int, family: Family, name: str) -> list[Request]:
+    """Requests of so many Services, named after `name`, for any address of the family."""
     services = (NamespacedName("default", f"{name}-{number:05}") for number in range(count))
     ports = (HeldPort("TCP", 80),)
     return [Request(Holder(service, f"uid-{service.name}", ports), families=(family,)) for service in services]
 
 
-def _assignments(pool: str) -> Assignments:
+def assignments_of(pool: str) -> Assignments:
+    """Nothing assigned yet, with one pool of this CIDR or range."""
     made = Assignments()
     made.replace_pools([parse_pool({"metadata": {"name": "bench"}, "spec": {"addresses": [pool]}})])
     return made
 
 
-def _decide(assignments: Assignments, requests: Iterable[Request]) -> float:
-    """Seconds of processor time for all, which a busy machine does not lengthen much."""
+def decide(assignments: Assignments, requests: Iterable[Request]) -> float:
+    """Seconds of processor time for all, which a busy machine hardly lengthens. Raises ValueError on a refusal."""
     begun = time.process_time()
     for request in requests:
-        assert assignments.decide(request).outcome.satisfied
+        outcome = assignments.decide(request).outcome
+        if not outcome.satisfied:
+            raise ValueError(outcome.message)
     return time.process_time() - begun
 
 
 def _burst() -> float:
-    return _decide(_assignments("10.200.0.0/16"), _requests(_BURST, "IPv4", "burst"))
+    return decide(assignments_of("10.200.0.0/16"), requests_of(_BURST, "IPv4", "burst"))
 
 
 def _costs() -> dict[str, list[float]]:
     """Seconds for one decision, batch by batch; the settings take turns, so that drift meets all alike."""
     prepared: list[tuple[Setting, Assignments, list[Request]]] = []
     for setting in _SETTINGS:
-        assignments = _assignments(setting.pool)
-        _decide(assignments, _requests(setting.assigned, setting.family, "present"))
-        prepared.append((setting, assignments, _requests(_BATCH, setting.family, "further")))
+        assignments = assignments_of(setting.pool)
+        decide(assignments, requests_of(setting.assigned, setting.family, "present"))
+        prepared.append((setting, assignments, requests_of(_BATCH, setting.family, "further")))
     costs: dict[str, list[float]] = {setting.name: [] for setting in _SETTINGS}
     for _ in range(_ROUNDS):
         for setting, assignments, requests in prepared:
-            costs[setting.name].append(_decide(assignments, requests) / _BATCH)
-            _undo(assignments, requests)
+            costs[setting.name].append(decide(assignments, requests) / _BATCH)
+            undo(assignments, requests)
     return costs
 
 
-def _undo(assignments: Assignments, requests: Iterable[Request]) -> None:
+def undo(assignments: Assignments, requests: Iterable[Request]) -> None:
+    """Take the Services off the addresses that they were given."""
     now = time.time()
     for request in requests:
         assignments.leave(request.uid, tuple(assignments.ledger.held_by(request.uid)), now)

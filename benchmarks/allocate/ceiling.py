@@ -1,7 +1,7 @@
 """The bare ceiling: what Herald writes for each Service, written by a client that decides and watches nothing.
 
 A process of its own: it lists the Services, writes for each one the ServiceAddress and then the status, so many
-Services at a time, and ends. Imports nothing that it does not need, and decodes no answer: what it takes is the time
+Services at a time, and ends. Imports nothing that it does not need and decodes no answer: what it takes is the time
 of the API server, and the least that a client in Python adds to it.
 """
 

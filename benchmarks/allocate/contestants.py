@@ -101,11 +101,14 @@ class Other:
 
     name: str
     argv: tuple[str, ...]
+    kubectl: Path
     patience: float = _BUILD_PATIENCE
 
     def prepare(self, server: ApiServer) -> Path:
         return server.kubeconfig
 
     def command(self, kubeconfig: Path, *, again: bool) -> Sequence[str]:
-        environment = [f"KUBECONFIG={kubeconfig}", f"HERALD_BENCH_RANGE={RANGE}"]
-        return ["env", *environment, *(["HERALD_BENCH_PREPARED=1"] if again else []), *self.argv]
+        environment = {"KUBECONFIG": kubeconfig, "KUBECTL": self.kubectl, "HERALD_BENCH_RANGE": RANGE}
+        if again:
+            environment["HERALD_BENCH_PREPARED"] = "1"
+        return ["env", *(f"{name}={value}" for name, value in environment.items()), *self.argv]

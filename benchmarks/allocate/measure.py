@@ -12,6 +12,7 @@ from benchmarks.allocate.contestants import Bare, Contestant, Herald, Other
 from benchmarks.peers import PeerError
 from benchmarks.percentiles import percentile
 from benchmarks.rows import Row, Sense
+from lab import binaries
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def run(context: Context) -> list[Row]:
 
 def measure_peer(peer: Peer, context: Context, ours: Sequence[Row]) -> Values:
     """Another controller, in the same way, against the ceiling of this run. Raises PeerError."""
-    contestant = Other(peer.name, peer.command)
     [ceiling] = [row.value for row in ours if row.name == _CEILING]
     try:
+        contestant = Other(peer.name, peer.command, binaries.find("kubectl"))
         trials = Trials(_try(context, contestant, _FEW), _try(context, contestant, _MANY, steady=True))
     except (LabError, OSError) as error:
         raise PeerError(f"peer {peer.name}: {error}") from None
@@ -97,5 +98,5 @@ def _best_ceiling(context: Context) -> Bare:
 
 def _try(context: Context, contestant: Contestant, count: int, *, steady: bool = False) -> Result:
     result = trial.run(contestant, count, context.progress, steady=steady)
-    context.samples.setdefault(contestant.name, []).append(result.as_json())
+    context.samples.setdefault(f"allocate, {contestant.name}", []).append(result.as_json())
     return result

@@ -105,3 +105,28 @@ def test_deletions_while_its_watches_were_cut_are_noticed_without_a_new_term(
         wait_for("their records to go", lambda: tenant.recorded() == [tenant.ipv4(10)])
         assert not tenant.condition(edited)
     assert tenant.shown("stays") == [tenant.ipv4(10)]
+
+
+def test_what_was_told_is_not_told_again_when_everything_is_listed_anew(
+    tenant: Tenant, replicas: Replicas, wire: Wire, kubeconfig_by_wire: Path, settle: Settle
+) -> None:
+    replicas.only(f"--kubeconfig={kubeconfig_by_wire}")
+    tenant.pool("a", tenant.range4(10, 10), tenant.range6(10, 19))
+    settle()
+    tenant.service("served")
+    tenant.await_shown("served", tenant.ipv4(10))
+    tenant.service("in-vain")
+    tenant.service("half", families=["IPv6", "IPv4"], ipFamilyPolicy="PreferDualStack")
+    tenant.await_refused("in-vain", "PoolExhausted")
+    tenant.await_event("half", "AddressAssigned")
+    tenant.annotate("served", addresses=tenant.ipv4(99))
+    tenant.await_event("served", "AddressNotInAnyPool")
+    settle()
+    told, versions = tenant.told(), tenant.versions()
+    for _ in range(2):
+        wire.cut()
+        wire.heal()
+        settle()
+    assert tenant.told() == told
+    assert len(told) == 4
+    assert tenant.versions() == versions

@@ -24,6 +24,7 @@ def crowd(new_tenant: Callable[[], Tenant], all_replicas: Replicas) -> Iterator[
     tenant.pool("a", "10.79.0.0/22", tenant.range6(1, 0x1000))
     tenant.pool("named", tenant.range4(200, 209), assignment="OnRequest")
     all_replicas.only()
+    tenant.await_pool_seen("a", "named")
     sharing = {"heraldlb.io/sharing-key": "one"}
     tenant.service("by-address", annotations={"heraldlb.io/addresses": tenant.ipv4(205)})
     tenant.service("by-pool", annotations={"heraldlb.io/address-pool": tenant.pool_name("named")})

@@ -190,10 +190,10 @@ class Reconciler:
         addresses = tuple(addresses)
         for address in addresses:
             self._records.let_go(address, uid)
-        waiting = self._assignments.leave(uid, addresses, time.time(), moved=moved)
+        # Before the writes: while they last, a younger Service could be faster than the oldest that waits.
+        self._revisit(self._assignments.leave(uid, addresses, time.time(), moved=moved))
         for address in addresses:
             await self._records.write(address)
-        self._revisit(waiting)
 
     def _recognise(self, service: Service, request: Request) -> None:
         """Enter what record and status agree that the Service holds, as when another replica has given it."""

@@ -24,7 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LeaseSettings:
-    """Times in seconds. `deadline` < `duration`: the holder has stopped before the Lease runs out."""
+    """Times in seconds. `deadline` < `duration`: the holder has stopped before the Lease runs out.
+
+    A crash is followed by another holder within `duration` and two looks: one may come late to see the last renewal,
+    one to see that there was none.
+    """
 
     namespace: str
     name: str
@@ -32,6 +36,9 @@ class LeaseSettings:
     duration: int = 4
     deadline: float = 3.0
     period: float = 1.0
+    """Between two renewals."""
+    look: float = 0.25
+    """Between two looks of a replica that stands by: how long a Lease that was given back lies idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ class Lease:
             if problem != said:
                 log.info(problem)
                 said = problem
-            await asyncio.sleep(self._settings.period)
+            await asyncio.sleep(self._settings.look)
 
     async def _renew(self, lost: asyncio.Event) -> None:
         renewed = time.monotonic()

@@ -18,7 +18,10 @@ LAST_RETRY = 30.0
 
 
 class WorkQueue(Generic[K]):
-    """Keys by urgency, equally urgent ones as they were marked. A key marked while it is worked on comes again."""
+    """Keys by urgency, equally urgent ones as they were marked.
+
+    A key marked while it is worked on comes again, and never is one worked on twice at the same time.
+    """
 
     def __init__(self, urgency: Callable[[K], Any] = lambda _: 0) -> None:
         """`urgency`: asked when a key is marked; the lowest value is taken first."""
@@ -28,7 +31,7 @@ class WorkQueue(Generic[K]):
         # What a key was marked with before something more urgent came of it stays in the heap, and is passed over.
         self._order: list[tuple[tuple[Any, int], K]] = []
         self._active: set[K] = set()
-        self._again: dict[K, None] = {}
+        self._again: dict[K, Any] = {}
         self._failures: dict[K, int] = {}
         self._retries: dict[K, asyncio.TimerHandle] = {}
         self._ready = asyncio.Event()
@@ -41,7 +44,7 @@ class WorkQueue(Generic[K]):
         if (retry := self._retries.pop(key, None)) is not None:
             retry.cancel()
         if key in self._active:
-            self._again[key] = None
+            self._again[key] = self._urgency(key)
             return
         place = (self._urgency(key), next(self._marks))
         if key not in self._waiting or place < self._waiting[key]:
@@ -55,16 +58,25 @@ class WorkQueue(Generic[K]):
             self.mark(key)
 
     async def take(self) -> K:
-        """The next key; it must be given to `done` or `retry`."""
-        while not self._waiting:
+        """The next key; it must be given to `done` or `retry`.
+
+        One that must come again after it is done holds up what is less urgent, so that nothing overtakes it.
+        """
+        while (key := self._next()) is None:
             self._ready.clear()
             await self._ready.wait()
-        while True:
-            place, key = heapq.heappop(self._order)
-            if self._waiting.get(key) == place:
-                del self._waiting[key]
-                self._active.add(key)
-                return key
+        heapq.heappop(self._order)
+        del self._waiting[key]
+        self._active.add(key)
+        return key
+
+    def _next(self) -> K | None:
+        while self._order and self._waiting.get(self._order[0][1]) != self._order[0][0]:
+            heapq.heappop(self._order)
+        if not self._order:
+            return None
+        (urgency, _), key = self._order[0]
+        return None if any(again < urgency for again in self._again.values()) else key
 
     def done(self, key: K) -> None:
         """The key was worked on with success."""
@@ -96,3 +108,4 @@ class WorkQueue(Generic[K]):
         if key in self._again:
             del self._again[key]
             self.mark(key)
+            self._ready.set()

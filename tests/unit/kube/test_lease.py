@@ -34,3 +34,4 @@ def test_another_holders_lease_is_taken_only_when_it_was_not_renewed_before_our_
 def test_a_holder_stops_before_its_lease_runs_out() -> None:
     settings = LeaseSettings("ns", "name", "me")
     assert settings.period < settings.deadline < settings.duration
+    assert settings.duration + 2 * settings.look < 5.0

@@ -57,3 +57,32 @@ async def test_a_failed_key_comes_again_by_itself() -> None:
     queue.mark("a")
     queue.retry(await queue.take())
     assert await asyncio.wait_for(queue.take(), 5) == "a"
+
+
+async def test_the_most_urgent_comes_first_and_equally_urgent_ones_as_they_were_marked() -> None:
+    queue: WorkQueue[str] = WorkQueue(len)
+    queue.mark_all(["ccc", "bb", "a", "dd"])
+    assert [await queue.take() for _ in range(4)] == ["a", "bb", "dd", "ccc"]
+
+
+async def test_a_key_that_has_become_more_urgent_while_it_waits_moves_forward() -> None:
+    urgency = {"a": 2, "b": 1}
+    queue: WorkQueue[str] = WorkQueue(urgency.__getitem__)
+    queue.mark_all(["a", "b"])
+    urgency["a"] = 0
+    queue.mark("a")
+    assert [await queue.take(), await queue.take()] == ["a", "b"]
+    assert len(queue) == 2
+
+
+async def test_nothing_less_urgent_overtakes_what_must_come_again() -> None:
+    queue: WorkQueue[str] = WorkQueue(len)
+    queue.mark("bb")
+    assert await queue.take() == "bb"
+    queue.mark_all(["bb", "ccc", "a"])
+    assert await queue.take() == "a"
+    waiting = asyncio.ensure_future(queue.take())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.done("bb")
+    assert [await waiting, await queue.take()] == ["bb", "ccc"]

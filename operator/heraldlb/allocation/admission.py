@@ -18,10 +18,10 @@ LISTED_POOLS = 20
 # How near each reason comes to an address. Of several pools' reasons, the nearest is the one worth acting on.
 _NEARNESS = (
     Reason.ADDRESS_NOT_IN_ANY_POOL,
-    Reason.FAMILY_UNAVAILABLE,
-    Reason.POOL_ON_REQUEST_ONLY,
     Reason.NAMESPACE_NOT_ALLOWED,
     Reason.SERVICE_NOT_SELECTED,
+    Reason.FAMILY_UNAVAILABLE,
+    Reason.POOL_ON_REQUEST_ONLY,
     Reason.POOL_PAUSED,
     Reason.SHARING_REFUSED,
     Reason.QUOTA_EXCEEDED,
@@ -110,10 +110,6 @@ def admit(
     """Why the pool would not serve the request, however many addresses were free; None where it would."""
     pool = booked.pool
     service = request.service
-    if pool.assignment == "OnRequest" and not asked_for:
-        return Verdict(
-            pool.name, Reason.POOL_ON_REQUEST_ONLY, f"serves only on request; ask with {ADDRESS_POOL_ANNOTATION}"
-        )
     if not pool.admits_namespace(service.namespace, request.namespace_labels):
         return Verdict(
             pool.name, Reason.NAMESPACE_NOT_ALLOWED, f'does not serve the namespace "{service.namespace}"'
@@ -124,6 +120,10 @@ def admit(
         )
     if not booked.has(family):
         return Verdict(pool.name, Reason.FAMILY_UNAVAILABLE, f"has no {family} addresses")
+    if pool.assignment == "OnRequest" and not asked_for:
+        return Verdict(
+            pool.name, Reason.POOL_ON_REQUEST_ONLY, f"serves only on request; ask with {ADDRESS_POOL_ANNOTATION}"
+        )
     if pool.assignment == "Paused":
         return Verdict(pool.name, Reason.POOL_PAUSED, "is paused and gives nothing new")
     return None

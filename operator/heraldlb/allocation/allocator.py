@@ -101,17 +101,17 @@ def _serve(request: Request, family: Family, kept: Grant | None, book: PoolBook,
         if kept is not None and kept.address == wanted:
             return kept
         return _serve_named(request, wanted, book, ledger)
-    if kept is not None and request.pool in ("", kept.pool):
+    wished = book.get(request.pool) if request.pool else None
+    if kept is not None and (not request.pool or (wished is not None and kept.address in wished)):
         return kept
     if not len(book):
         return refuse(
             family, Reason.NO_POOL, "there is no AddressPool; create one that lists addresses of your network"
         )
-    if request.pool and book.get(request.pool) is None:
+    if request.pool and wished is None:
         names = ", ".join(booked.pool.name for booked in book)
         return refuse(family, Reason.POOL_NOT_FOUND, f'there is no pool "{request.pool}"; there are: {names}')
-    pools = [book.get(request.pool)] if request.pool else list(book)
-    return _serve_from([booked for booked in pools if booked is not None], request, family, book, ledger)
+    return _serve_from([wished] if wished is not None else list(book), request, family, book, ledger)
 
 
 def _serve_from(

@@ -37,6 +37,8 @@ class Assignments:
         self.ledger = Ledger()
         self._keeping = Keeping(self.ledger)
         self._waiting: dict[NamespacedName, tuple[str, NamespacedName]] = {}
+        self.given = 0
+        """How often an address was given to a Service that did not have it: others may now wait for other reasons."""
 
     def waiting(self) -> list[NamespacedName]:
         """Services whose request could be met, or met in full, when addresses or pools come; oldest first."""
@@ -84,6 +86,7 @@ class Assignments:
             before = self.ledger.holding(grant.address, request.uid)
             keyed = bool(terms.sharing_key or (before is not None and before.sharing_key))
             shareable |= keyed and before != terms
+            self.given += before is None
             self.ledger.put(grant.address, grant.pool, terms)
         if outcome.waiting:
             self._waiting[request.service] = request.age

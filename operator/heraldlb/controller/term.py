@@ -42,6 +42,9 @@ STRANGER_DELAY = 6.0
 """Seconds before a record that we did not write is put right. Longer than the Lease: a replica that was stopped and
 resumed must have learned that it acts no more before it takes its successor's records for strangers."""
 
+REVIEW_DELAY = 0.5
+"""Seconds without other work after which those who wait are told anew why, if addresses were given meanwhile."""
+
 
 class Term:
     """Mirrors, ledger and queue of one term; a new term starts from nothing but the API server's state."""
@@ -57,6 +60,7 @@ class Term:
         )
         self._expiry = Expiry(self.assignments, self._ended)
         self._settings = settings
+        self._worked = asyncio.Event()
         self._strangers: dict[IPAddress, asyncio.TimerHandle] = {}
         load_balancers = {"fieldSelector": "spec.type=LoadBalancer"}
         self._feed = Feed(
@@ -90,6 +94,7 @@ class Term:
             ready.set()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._statuses.run())
+                tasks.create_task(self._review())
                 for _ in range(self._settings.writers):
                     tasks.create_task(self._work())
         finally:
@@ -128,6 +133,18 @@ class Term:
                 self.queue.done(key)
             self._expiry.arm()
             self._statuses.touch()
+            self._worked.set()
+
+    async def _review(self) -> None:
+        """Keep true what waiting Services are told: why they wait may change with every address that others get."""
+        reviewed = self.assignments.given
+        while True:
+            await self._worked.wait()
+            self._worked.clear()
+            await asyncio.sleep(REVIEW_DELAY)
+            if not len(self.queue) and self.assignments.given != reviewed:
+                reviewed = self.assignments.given
+                self.queue.mark_all(self.assignments.waiting())
 
     def _service_changed(self, change: Change[Service]) -> None:
         self.queue.mark(change.key)

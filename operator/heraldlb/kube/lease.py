@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class LeaseSettings:
     """Times in seconds. `deadline` < `duration`: the holder has stopped before the Lease runs out.
 
-    A crash is followed by another holder within `duration` and two looks: one may come late to see the last renewal,
-    one to see that there was none.
+    A crash is followed by another holder within `duration` and two looks: one that comes late to see the last
+    renewal, and one to see that it was the last.
     """
 
     namespace: str

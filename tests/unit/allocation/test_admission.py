@@ -118,3 +118,13 @@ def test_an_entry_broken_by_an_edit_takes_nothing_away() -> None:
     desk.pools(pool("lan", "10.0.0.9-10.0.0.1"))
     assert desk.give("web") == ["10.0.0.1"]
     assert desk.give("new") == []
+
+
+def test_a_pool_that_could_be_asked_for_is_nearer_than_one_that_never_serves() -> None:
+    desk = Desk(pool("mine", "10.0.0.1", assignment="OnRequest"), pool("theirs", "10.1.0.1", namespaces=["prod"]))
+    assert desk.ask(request("web")).reason is Reason.POOL_ON_REQUEST_ONLY
+
+
+def test_who_may_not_have_the_pool_is_not_told_to_ask_for_it() -> None:
+    desk = Desk(pool("theirs", "10.1.0.1", namespaces=["prod"], assignment="OnRequest"))
+    assert desk.ask(request("web")).reason is Reason.NAMESPACE_NOT_ALLOWED

@@ -110,3 +110,11 @@ def test_a_wish_dropped_again_keeps_the_address() -> None:
     desk = Desk(pool("lan", "10.0.0.1-10.0.0.9"))
     desk.give("web", annotations={ADDRESSES: "10.0.0.7"})
     assert desk.give("web") == ["10.0.0.7"]
+
+
+def test_an_address_in_the_wished_pool_stays_when_a_new_pool_before_it_claims_it() -> None:
+    wished = pool("b", "10.0.0.1-10.0.0.9")
+    desk = Desk(wished)
+    assert desk.give("web", annotations={POOL: "b"}) == ["10.0.0.1"]
+    desk.pools(pool("a", "10.0.0.1-10.0.0.3"), wished)
+    assert desk.give("web", annotations={POOL: "b"}) == ["10.0.0.1"]

@@ -235,3 +235,13 @@ def test_only_what_changes_is_told(tenant: Tenant, controller: Replica) -> None:
         ("AddressAssigned", 2),
         ("AddressNotInAnyPool", 1),
     ]
+
+
+def test_why_a_service_waits_is_told_anew_when_it_has_another_reason(tenant: Tenant, controller: Replica) -> None:
+    tenant.pool("a", tenant.ipv4(10))
+    tenant.await_pool_seen("a")
+    tenant.service("both", families=["IPv4", "IPv6"], ipFamilyPolicy="RequireDualStack")
+    tenant.await_refused("both", Reason.FAMILY_UNAVAILABLE)
+    tenant.service("one")
+    tenant.await_shown("one", tenant.ipv4(10))
+    assert "all 1 IPv4 addresses are assigned" in tenant.await_refused("both", Reason.POOL_EXHAUSTED)

@@ -49,7 +49,9 @@ class Verdict:
         resting = booked.overlap(family, ledger.resting(family))
         quarantined = sum(1 for address in quarantined_in(booked, ledger, family) if is_idle(address, ledger))
         total = booked.capacity(family)
-        if not resting and not quarantined:
+        if total == 1 and not resting and not quarantined:
+            message = f"its one {family} address is assigned"
+        elif not resting and not quarantined:
             message = f"all {total} {family} addresses are assigned"
         else:
             counts = {

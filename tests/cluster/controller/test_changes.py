@@ -53,7 +53,7 @@ def test_a_wished_pool_that_is_full_leaves_the_address_says_so_and_is_had_when_i
     since = tenant.api.now()
     tenant.annotate("web", address_pool=wanted)
     message = tenant.await_condition("web", "False", "PoolExhausted")["message"]
-    assert f'pool "{wanted}": all 1 IPv4 addresses are assigned' in message
+    assert f'pool "{wanted}": its one IPv4 address is assigned' in message
     assert f'keeps {tenant.ipv4(10)} from pool "{tenant.pool_name("a")}"' in message
     event = tenant.await_event("web", "PoolExhausted")
     assert (event["type"], event["note"]) == ("Warning", message)

@@ -195,7 +195,7 @@ def test_a_refusal_walks_through_every_pool_in_the_order_in_which_they_are_tried
     tenant.await_shown("second", tenant.ipv4(20))
     expected = [
         (tenant.pool("z", tenant.ipv4(30), assignment="Paused", priority=1), "is paused"),
-        (full, "all 1 IPv4 addresses are assigned"),
+        (full, "its one IPv4 address is assigned"),
         (quota, f'the namespace "{tenant.namespace}" holds 1 of its addresses'),
         (tenant.pool("c", tenant.ipv4(40), namespaces=["elsewhere"]), "does not serve the namespace"),
         (tenant.pool("d", tenant.ipv4(50), serviceSelector=TEAM), "its serviceSelector does not match"),
@@ -244,4 +244,4 @@ def test_why_a_service_waits_is_told_anew_when_it_has_another_reason(tenant: Ten
     tenant.await_refused("both", Reason.FAMILY_UNAVAILABLE)
     tenant.service("one")
     tenant.await_shown("one", tenant.ipv4(10))
-    assert "all 1 IPv4 addresses are assigned" in tenant.await_refused("both", Reason.POOL_EXHAUSTED)
+    assert "its one IPv4 address is assigned" in tenant.await_refused("both", Reason.POOL_EXHAUSTED)

@@ -80,7 +80,7 @@ def test_require_dual_stack_waits_without_keeping_others_from_what_it_could_have
     tenant.service("dual", families=["IPv4", "IPv6"])
     message = tenant.await_refused("dual", "FamilyUnavailable")
     assert "RequireDualStack needs an address of both families" in message
-    assert f'pool "{tenant.pool_name("a")}": all 1 IPv6 addresses are assigned' in message
+    assert f'pool "{tenant.pool_name("a")}": its one IPv6 address is assigned' in message
     settle()
     assert tenant.recorded() == [tenant.ipv6(10)]
     tenant.service("four")

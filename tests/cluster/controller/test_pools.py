@@ -118,7 +118,7 @@ def test_an_exhausted_pool_says_so_and_a_freed_address_goes_to_the_oldest_that_w
     tenant.service("a-newer")
     for name in ("z-older", "a-newer"):
         condition = tenant.await_condition(name, "False", "PoolExhausted")
-        assert f'pool "{pool}": all 1 IPv4 addresses are assigned' in condition["message"]
+        assert f'pool "{pool}": its one IPv4 address is assigned' in condition["message"]
         assert tenant.await_event(name, "PoolExhausted")["note"] == condition["message"]
     tenant.await_pool_condition("a", "Exhausted", "True", "PoolExhausted")
     tenant.delete("served")

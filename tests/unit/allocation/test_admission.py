@@ -69,7 +69,7 @@ def test_the_message_walks_through_all_pools_and_the_reason_is_the_nearest_miss(
     assert outcome.reason is Reason.POOL_EXHAUSTED
     assert outcome.message == (
         'no IPv4 address: pool "a": does not serve the namespace "default"; '
-        'pool "b": all 1 IPv4 addresses are assigned; pool "c": has no IPv4 addresses'
+        'pool "b": its one IPv4 address is assigned; pool "c": has no IPv4 addresses'
     )
 
 

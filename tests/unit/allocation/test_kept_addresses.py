@@ -159,7 +159,7 @@ def test_an_exhausted_pool_that_keeps_nothing_says_that_all_are_assigned() -> No
     desk.give("a")
     booked = desk.book.get("lan")
     assert booked is not None
-    assert Verdict.exhausted(booked, "IPv4", desk.ledger).message == "all 1 IPv4 addresses are assigned"
+    assert Verdict.exhausted(booked, "IPv4", desk.ledger).message == "its one IPv4 address is assigned"
     assert addresses(desk.ask(request("web"))) == []
 
 

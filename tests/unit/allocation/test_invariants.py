@@ -15,7 +15,7 @@ from heraldlb.allocation.quarantine import QUARANTINE_PERIOD
 from heraldlb.allocation.requests import Request, request_of
 from heraldlb.allocation.sharing import blocker
 from heraldlb.api.objects import NamespacedName
-from heraldlb.api.ranges import IPAddress
+from heraldlb.api.ranges import IPAddress, family_of
 from heraldlb.api.serviceaddress import Reservation, ServiceAddress, manifest, parse_service_address
 from heraldlb.api.services import parse_service
 from heraldlb.controller.assignments import Assignments
@@ -134,6 +134,22 @@ class Cluster(RuleBasedStateMachine):
         assert self.assignments.ledger.holdings(address) == held
         assert held or not self.assignments.ledger.reservations(address)
         self._revisit(helped)
+
+    @precondition(lambda self: self.assignments.ledger.reserved())
+    @rule(data=st.data(), wishes=annotations, port=ports)
+    def former_holder_returns(self, data: st.DataObject, wishes: dict[str, str], port: Any) -> None:
+        """Under its name, with whatever wishes; of all that may come it would be a rare one."""
+        address = data.draw(st.sampled_from(sorted(self.assignments.ledger.reserved(), key=str)))
+        former = data.draw(st.sampled_from(self.assignments.ledger.reservations(address))).service
+        family = {"ipFamilies": [family_of(address)]}
+        self.apply_service(former.name, former.namespace, family, wishes, port, {})
+
+    @precondition(lambda self: self._kept_from_being_given())
+    @rule(data=st.data(), name=st.sampled_from(NAMES), namespace=st.sampled_from(NAMESPACES), port=ports)
+    def someone_asks_for_what_is_kept(self, data: st.DataObject, name: str, namespace: str, port: Any) -> None:
+        address = data.draw(st.sampled_from(sorted(self._kept_from_being_given(), key=str)))
+        wish = {"heraldlb.io/addresses": str(address)}
+        self.apply_service(name, namespace, {"ipFamilies": [family_of(address)]}, wish, port, {})
 
     @precondition(lambda self: self.services)
     @rule()

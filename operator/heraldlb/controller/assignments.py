@@ -38,7 +38,7 @@ class Assignments:
         self._keeping = Keeping(self.ledger)
         self._waiting: dict[NamespacedName, tuple[str, NamespacedName]] = {}
         self.given = 0
-        """How often an address was given to a Service that did not have it: others may now wait for other reasons."""
+        """How often a Service was given an address that it did not have: others may now wait for other reasons."""
 
     def waiting(self) -> list[NamespacedName]:
         """Services whose request could be met, or met in full, when addresses or pools come; oldest first."""

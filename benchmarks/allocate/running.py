@@ -16,8 +16,6 @@ from lab.processes import Process, Register
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lab.api_server import ApiServer
-
 _STOP_PATIENCE = 15.0
 """Seconds from SIGTERM to SIGKILL: to end in order, and give back a Lease."""
 _LOG_LINES = 15
@@ -38,12 +36,12 @@ class Running:
 
 
 @contextmanager
-def running(server: ApiServer, argv: Sequence[str]) -> Iterator[Running]:
+def running(lab: Path, argv: Sequence[str]) -> Iterator[Running]:
     """Start it in a process group of its own, and end that at the end. Raises OSError.
 
-    Should this process die before, then it ends with the API server.
+    `lab`: the API server's folder. Should this process die before, then the contestant ends with the API server.
     """
-    register = Register(server.folder)
+    register = Register(lab)
     begun = time.monotonic()
     process = register.start("contestant", argv, Surroundings(), Path.cwd())
     try:

@@ -11,7 +11,7 @@ from benchmarks.allocate import services, usage, writes
 from benchmarks.allocate.running import Running, running
 from benchmarks.allocate.usage import Usage
 from benchmarks.allocate.watch import Watch
-from lab.api_client import Api
+from lab.api_client import UNREACHABLE, Api, ApiError
 from lab.api_server import ApiServer
 from lab.errors import LabError
 
@@ -74,7 +74,10 @@ def run(contestant: Contestant, count: int, progress: Progress, *, steady: bool 
     """Start it with `count` Services; if `steady`, then create further ones at 10 a second. Raises LabError."""
     progress(f"{contestant.name}, {count:,} Services ...")
     with ApiServer(controller_manager=False) as server:
-        result = asyncio.run(_run(server, contestant, count, steady=steady))
+        try:
+            result = asyncio.run(_run(server, contestant, count, steady=steady))
+        except (ApiError, *UNREACHABLE) as error:
+            raise LabError(f"a request of the benchmark failed: {error!r}") from None
     progress(f"{contestant.name}, {count:,} Services: {result.last_s:.2f} s, {result.rate:.0f}/s")
     return result
 
@@ -82,14 +85,15 @@ def run(contestant: Contestant, count: int, progress: Progress, *, steady: bool 
 async def _run(server: ApiServer, contestant: Contestant, count: int, *, steady: bool) -> Result:
     kubeconfig = contestant.prepare(server)
     pki = server.folder / "pki"
-    async with Api(server.url, pki / "ca.crt", pki / "probe.pem") as api, Watch(api).running() as watch:
+    api = Api(server.url, pki / "ca.crt", pki / "probe.pem")
+    async with Watch.over(api) as watch:
         await services.create(api, ["rehearsal"])
-        with running(server, contestant.command(kubeconfig, again=False)) as rehearsing:
+        with running(server.folder, contestant.command(kubeconfig, again=False)) as rehearsing:
             await _serve(watch, 1, rehearsing, contestant.patience)
             await _calm(server)
         await services.create(api, services.names("waiting", count))
         before = await _written(server)
-        with running(server, contestant.command(kubeconfig, again=True)) as acting:
+        with running(server.folder, contestant.command(kubeconfig, again=True)) as acting:
             await _serve(watch, 1 + count, acting, _PATIENCE)
             moments = list(watch.moments.values())[1:]
             after = await _calm(server)
@@ -109,7 +113,8 @@ async def _serve(watch: Watch, count: int, contestant: Running, patience: float)
         ended = not contestant.process.is_alive()
         if time.monotonic() - grown > (_AFTERGLOW if ended else patience):
             state = "ended" if ended else "serves no more"
-            raise LabError(f"it {state} after {len(watch.moments)} of {count} Services:\n{contestant.said()}")
+            progress = f"{len(watch.moments)} of {count} Services"
+            raise LabError(f"the controller {state} after {progress}; the end of its output:\n{contestant.said()}")
 
 
 async def _steady(api: Api, watch: Watch, contestant: Running) -> list[float]:
@@ -122,10 +127,8 @@ async def _steady(api: Api, watch: Watch, contestant: Running) -> list[float]:
         await services.create(api, [name])
 
     names = services.names("steady", STEADY_SERVICES)
-    async with asyncio.TaskGroup() as tasks:
-        for number, name in enumerate(names):
-            tasks.create_task(create(name, begun + number / STEADY_RATE))
-        await _serve(watch, already + len(names), contestant, _PATIENCE)
+    creations = (create(name, begun + number / STEADY_RATE) for number, name in enumerate(names))
+    await asyncio.gather(*creations, _serve(watch, already + len(names), contestant, _PATIENCE))
     return [watch.moments[name] - sent[name] for name in names]
 
 
@@ -142,4 +145,4 @@ async def _calm(server: ApiServer) -> Writes:
         if writes.beside_leases(now) == writes.beside_leases(before):
             return now
         before = now
-    raise LabError("it goes on writing although every Service is served; its writes cannot be counted")
+    raise LabError("the controller goes on writing although every Service is served; its writes cannot be counted")

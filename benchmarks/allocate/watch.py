@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.allocate.services import PATH
+from lab.api_client import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,26 +40,35 @@ class Watch:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._arrived = asyncio.Event()
+        self._failure: ApiError | None = None
         self.moments: dict[str, float] = {}
         """By name, in the order of arrival, in seconds of time.monotonic()."""
 
+    @classmethod
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[Watch]:
-        """Watch from now on, until the end of the block."""
-        listed = await self._api.get(f"{PATH}?limit=1")
-        task = asyncio.create_task(self._run(listed["metadata"]["resourceVersion"]))
-        try:
-            yield self
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    async def over(cls, api: Api) -> AsyncIterator[Watch]:
+        """Watch from now on, until the end of the block, which closes the connection."""
+        watch = cls(api)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(api)
+            listed = await api.get(f"{PATH}?limit=1")
+            task = asyncio.create_task(watch._run(listed["metadata"]["resourceVersion"]))
+            try:
+                yield watch
+            finally:
+                # The connection goes first: that of a cancelled request would stay open until its peer agrees.
+                await stack.aclose()
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     async def grown(self, seconds: float) -> bool:
-        """Whether one more Service is seen with an address before so many seconds have passed."""
+        """Whether one more Service is seen with an address before so many seconds have passed. Raises ApiError."""
         self._arrived.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._arrived.wait()
+        if self._failure is not None:
+            raise self._failure
         return self._arrived.is_set()
 
     async def _run(self, version: str) -> None:
@@ -67,8 +77,12 @@ class Watch:
             # The API server ends every watch after some time; the next begins where it ended.
             if found := _VERSION.search(last):
                 version = found[1].decode()
-            async for last in self._api.watch_lines(PATH, {"resourceVersion": version}):
-                name = served_name(last)
-                if name is not None and name not in self.moments:
-                    self.moments[name] = time.monotonic()
-                    self._arrived.set()
+            try:
+                async for last in self._api.watch_lines(PATH, {"resourceVersion": version}):
+                    name = served_name(last)
+                    if name is not None and name not in self.moments:
+                        self.moments[name] = time.monotonic()
+                        self._arrived.set()
+            except ApiError as error:
+                self._failure = error
+                return

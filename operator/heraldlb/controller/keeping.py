@@ -55,8 +55,9 @@ class Keeping:
 
     def settle(self, service: NamespacedName, granted: Collection[IPAddress]) -> None:
         """The Service is served with these addresses: what else is kept for it in their families only rests."""
-        families = {family_of(address) for address in granted}
-        for address, reservation in self._ledger.reserved_for(service):
+        kept = self._ledger.reserved_for(service)
+        families = {family_of(address) for address in granted} if kept else set()
+        for address, reservation in kept:
             if not reservation.moved and family_of(address) in families and address not in granted:
                 self._ledger.reserve(address, self._ledger.pool_of(address), replace(reservation, moved=True))
                 self._resting.set(address, AT_ONCE)

@@ -61,20 +61,25 @@ def decide(request: Request, book: PoolBook, ledger: Ledger) -> Outcome:
         else:
             refusals.append(result)
     if not refusals:
-        return Outcome(_in_order(request, found), Reason.ADDRESS_ASSIGNED, _story(request, found), True, False)
+        grants = _in_order(request, found)
+        return Outcome(grants, Reason.ADDRESS_ASSIGNED, _listed(grants), True, False)
     held = kept if request.require_all else kept | found
     unmet_wish = any(family in kept or request.wanted(family) for family in request.families if family not in found)
     if request.require_all or not found or unmet_wish:
         return _refused(request, held, refusals)
-    message = "; ".join((_story(request, held), *(refusal.message for refusal in refusals)))
-    return Outcome(_in_order(request, held), Reason.ADDRESS_ASSIGNED, message, True, True)
+    grants = _in_order(request, held)
+    message = "; ".join((_listed(grants), *(refusal.message for refusal in refusals)))
+    return Outcome(grants, Reason.ADDRESS_ASSIGNED, message, True, True)
 
 
 def _kept(request: Request, book: PoolBook, ledger: Ledger) -> dict[Family, Grant]:
     """What the Service holds and may go on holding, by family."""
-    terms = holding_of(request)
     kept: dict[Family, Grant] = {}
-    for address in sorted(ledger.held_by(request.uid), key=lambda address: address not in request.shown):
+    held = ledger.held_by(request.uid)
+    if not held:
+        return kept
+    terms = holding_of(request)
+    for address in sorted(held, key=lambda address: address not in request.shown):
         family = family_of(address)
         if family not in request.families or family in kept:
             continue
@@ -157,15 +162,14 @@ def lowest_free(booked: BookedPool, family: Family, book: PoolBook, ledger: Ledg
 
 
 def _returned(
-    request: Request, family: Family, pools: Iterable[BookedPool], book: PoolBook, ledger: Ledger
+    request: Request, family: Family, pools: list[BookedPool], book: PoolBook, ledger: Ledger
 ) -> Grant | None:
     """The address kept for a Service of this name that one of the pools may give; of several, the last released."""
-    allowed = list(pools)
     for address, _ in ledger.reserved_for(request.service):
         owner = book.owner(address)
         if (
             family_of(address) == family
-            and owner in allowed
+            and owner in pools
             and obstacle(holding_of(request), address, owner, ledger) is None
             and within_quota(owner, request, ledger) is None
         ):
@@ -233,10 +237,6 @@ def _refused(request: Request, held: dict[Family, Grant], refusals: list[Refusal
 
 def _in_order(request: Request, grants: dict[Family, Grant]) -> tuple[Grant, ...]:
     return tuple(grants[family] for family in request.families if family in grants)
-
-
-def _story(request: Request, grants: dict[Family, Grant]) -> str:
-    return _listed(_in_order(request, grants))
 
 
 def _listed(grants: tuple[Grant, ...]) -> str:

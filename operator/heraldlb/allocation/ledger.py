@@ -174,7 +174,8 @@ class Ledger:
 
     def held_by(self, uid: str) -> tuple[IPAddress, ...]:
         """The addresses of one Service, IPv4 first, ascending."""
-        return _ascending(self._by_uid.get(uid, ()))
+        addresses = self._by_uid.get(uid)
+        return _ascending(addresses) if addresses else ()
 
     def uids(self, service: NamespacedName) -> tuple[str, ...]:
         """The uids under which Services of that name hold something; a deleted and remade one has had several."""
@@ -238,4 +239,6 @@ def _discard(index: dict[K, set[V]], key: K, value: V) -> None:
 
 
 def _ascending(addresses: set[IPAddress] | tuple[IPAddress, ...]) -> tuple[IPAddress, ...]:
+    if len(addresses) == 1:
+        return tuple(addresses)
     return tuple(sorted(addresses, key=lambda address: (address.version, int(address))))

@@ -101,8 +101,8 @@ class Reservations:
 
     def for_service(self, service: NamespacedName) -> tuple[tuple[IPAddress, Reservation], ...]:
         """What is reserved for the Service, released last first; of equal ones IPv4 first, ascending."""
-        found = [
-            (address, self._by_address[address].reservations[service])
-            for address in self._by_service.get(service, ())
-        ]
+        addresses = self._by_service.get(service)
+        if not addresses:
+            return ()
+        found = [(address, self._by_address[address].reservations[service]) for address in addresses]
         return tuple(sorted(found, key=lambda item: (-item[1].released, item[0].version, int(item[0]))))

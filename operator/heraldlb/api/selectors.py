@@ -41,7 +41,7 @@ class LabelSelector:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether `labels` satisfies every requirement."""
-        return all(requirement.matches(labels) for requirement in self.requirements)
+        return not self.requirements or all(requirement.matches(labels) for requirement in self.requirements)
 
     def __bool__(self) -> bool:
         return bool(self.requirements)

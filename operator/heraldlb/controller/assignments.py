@@ -77,11 +77,11 @@ class Assignments:
     def decide(self, request: Request) -> Decision:
         """Decide the request and enter the grants. The addresses it leaves stay entered until `leave`."""
         outcome = decide(request, self.book, self.ledger)
-        granted = {grant.address for grant in outcome.grants}
+        granted = [grant.address for grant in outcome.grants]
         leaving = tuple(address for address in self.ledger.held_by(request.uid) if address not in granted)
         terms = holding_of(request)
         shareable = False
-        self._keeping.settle(request.service, [grant.address for grant in outcome.grants])
+        self._keeping.settle(request.service, granted)
         for grant in outcome.grants:
             before = self.ledger.holding(grant.address, request.uid)
             keyed = bool(terms.sharing_key or (before is not None and before.sharing_key))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from heraldlb.api.group import CONTROLLER_NAME
 from lab.waiting import wait_for
 from tests.cluster.controller.api import (
     NAMESPACES,
@@ -240,8 +241,12 @@ class Tenant:
         return sorted(about, key=lambda body: str(body["eventTime"]))
 
     def told(self) -> dict[str, int]:
-        """The resourceVersion of every Event of the namespace; it changes when an Event is told again."""
-        return {body["metadata"]["name"]: version_of(body) for body in self.api.every(events_of(self.namespace))}
+        """The resourceVersion of every Event of ours in the namespace; it changes when an Event is told again."""
+        return {
+            body["metadata"]["name"]: version_of(body)
+            for body in self.api.every(events_of(self.namespace))
+            if body["reportingController"] == CONTROLLER_NAME
+        }
 
     def await_event(self, name: str, reason: str) -> Body:
         """The last Event of that reason about a Service."""

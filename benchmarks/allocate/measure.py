@@ -44,15 +44,17 @@ def run(context: Context) -> list[Row]:
     allocator by itself. Raises LabError.
     """
     bare = _best_ceiling(context)
-    ceilings = {}
-    results = {}
+    ceilings: dict[int, list[float]] = {}
+    results: dict[int, Result] = {}
     for count in (_FEW, _MANY):
         before = _try(context, bare, count)
         results[count] = _try(context, Herald(), count, steady=count == _MANY)
-        ceilings[count] = fmean([before.rate, _try(context, bare, count).rate])
+        ceilings[count] = [before.rate, _try(context, bare, count).rate]
+    ceiling, drift = fmean(ceilings[_MANY]), max(ceilings[_MANY]) / min(ceilings[_MANY])
     return [
-        *rows(Trials(results[_FEW], results[_MANY]), ceilings[_MANY]),
-        Row(_CEILING, round(ceilings[_MANY], 1), "/s"),
+        *rows(Trials(results[_FEW], results[_MANY]), ceiling),
+        Row(_CEILING, round(ceiling, 1), "/s"),
+        Row("allocate.ceiling_drift", round(drift, 2), ""),
         *allocator.run(context),
     ]
 

@@ -73,8 +73,8 @@ def measure_peer(peer: Peer, context: Context, ours: Sequence[Row]) -> Values:
 def rows(trials: Trials, ceiling: float) -> list[Row]:
     """The rows of one controller. `ceiling`: Services per second of the bare client. Pure."""
     many = trials.many
-    events = writes.of_events(many.writes)
-    others = writes.beside_leases(many.writes) - events
+    events, pools = writes.of_events(many.writes), writes.of_pools(many.writes)
+    others = writes.beside_leases(many.writes) - events - pools
     return [
         Row("allocate.ceiling_ratio", round(many.rate / ceiling, 3), "", 0.75, Sense.AT_LEAST),
         Row("allocate.rate_5000_per_s", round(many.rate, 1), "/s"),
@@ -82,6 +82,7 @@ def rows(trials: Trials, ceiling: float) -> list[Row]:
         Row("allocate.steady_p50_ms", _milliseconds(many, 50), "ms", 40.0),
         Row("allocate.steady_p99_ms", _milliseconds(many, 99), "ms", 150.0),
         Row("allocate.writes_per_service", round(others / many.services, 3), "", 2.0),
+        Row("allocate.pool_writes", pools, ""),
         Row("allocate.events_per_service", round(events / many.services, 3), ""),
         Row("allocate.cpu_s", round(many.used.cpu_s, 2), "s"),
         Row("allocate.peak_rss_mb", round(many.peak_rss / _MEGABYTE, 1), "MB", 150.0),

@@ -32,10 +32,19 @@ def of_events(writes: Writes) -> int:
     return _sum(writes, "events")
 
 
+def of_pools(writes: Writes) -> int:
+    """Pools, whoever's they are: a few objects whose status tells of all Services together."""
+    return sum(count for what, count in writes.items() if _resource(what).endswith("pools"))
+
+
 def beside_leases(writes: Writes) -> int:
     """All but the Leases, which are written by the clock and not for a Service."""
     return writes.total() - _sum(writes, "leases")
 
 
 def _sum(writes: Writes, resource: str) -> int:
-    return sum(count for what, count in writes.items() if what.split()[1].partition("/")[0] == resource)
+    return sum(count for what, count in writes.items() if _resource(what) == resource)
+
+
+def _resource(what: str) -> str:
+    return what.split()[1].partition("/")[0]

@@ -17,7 +17,7 @@ class ControllerSettings:
     """Services without a class are ours, too."""
     annotation_aliases: bool = True
     """Read MetalLB's and Cilium's annotations as if they were ours."""
-    writers: int = 24
+    writers: int = 64
     """Services visited at the same time; what bounds the load put on the API server."""
 
 

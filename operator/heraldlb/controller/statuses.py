@@ -20,8 +20,9 @@ log = logging.getLogger(__name__)
 SETTLE = 0.1
 """Seconds for which changes are gathered before statuses are written: a burst of Services changes a pool once."""
 
-RETRY = 1.0
-"""Seconds before statuses are tried again after a failure."""
+INTERVAL = 1.0
+"""Seconds between two rounds of writing at the least: while Services keep coming, every one of them changes a pool.
+Also before statuses are tried again after a failure."""
 
 
 class Statuses:
@@ -49,7 +50,7 @@ class Statuses:
             except (ApiError, ApiUnavailableError) as error:
                 log.warning("a status was not written, trying again: %s", error)
                 self._changed.set()
-                await asyncio.sleep(RETRY)
+            await asyncio.sleep(INTERVAL - SETTLE)
 
     async def _write_differing(self) -> None:
         now = timestamps.now()

@@ -1,19 +1,14 @@
-"""One set of credentials for our own calls and for Kopf's watches."""
+"""The credentials of all calls to the API server, and where they are found."""
 
 from __future__ import annotations
 
-import datetime
 import os
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import kopf
 from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
-
-_REREAD_AFTER = datetime.timedelta(minutes=5)
-"""A projected ServiceAccount token is replaced on disk well before it expires; its readers must follow."""
 
 
 class CredentialsError(Exception):
@@ -48,24 +43,6 @@ def _proxy(host: str) -> str | None:
     if urllib.request.proxy_bypass(url.netloc):
         return None
     return urllib.request.getproxies().get(url.scheme)
-
-
-async def connection_info(configuration: Configuration) -> kopf.ConnectionInfo:
-    """The same credentials as Kopf wants them, to be asked for again when they may have been rotated."""
-    token = await configuration.get_api_key_with_prefix("BearerToken")
-    return kopf.ConnectionInfo(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert,
-        ca_data=configuration.ca_cert_data,
-        insecure=not configuration.verify_ssl,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        token=token.split(" ", 1)[-1] if token else None,
-        username=configuration.username or None,
-        password=configuration.password or None,
-        proxy_url=configuration.proxy,
-        expiration=datetime.datetime.now(datetime.UTC) + _REREAD_AFTER if token else None,
-    )
 
 
 def namespace_of_pod(default: str) -> str:

@@ -1,15 +1,14 @@
 """Mirrors kept current: our own lists for completeness, watches for speed.
 
-What people write comes through Kopf. Kinds that Herald or Kubernetes write by the thousand are watched directly:
-Kopf takes half a millisecond of processor time for each event, several times what everything else here takes.
+What configures Herald (pools, policies, namespaces, nodes) comes through Kopf. What counts by the thousand is
+watched directly: Kopf takes half a millisecond of processor time for each event, several times what everything
+else here takes, and each status that is written to a Service comes back as one.
 
 Kopf watches and reconnects, but does not say when a list is complete, and an object that is deleted while a
 watch is broken is never reported. Both follow from one rule: whenever Kopf has listed a kind anew, which it
 shows by events without a type, we list that kind as well and compare.
 
-Kopf runs in a thread and an event loop of its own, since it ends every task that was started after it, and may
-itself end on an error that it takes for fatal; it is then started again. Mirrors and callbacks belong to the loop
-that called `start`.
+Mirrors and callbacks belong to the loop that called `start`; Kopf has a thread and a loop of its own.
 """
 
 from __future__ import annotations
@@ -24,11 +23,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import kopf
-
 from heraldlb.api.objects import text
 from heraldlb.kube.client import Api, ApiError, ApiUnavailableError, Resource
-from heraldlb.kube.credentials import connection_info
 from heraldlb.kube.mirror import Change, Mirror
 
 log = logging.getLogger(__name__)
@@ -44,9 +40,6 @@ RETRY_PERIOD = 1.0
 
 REWATCH_PERIOD = 0.2
 """Seconds before a watch that failed is begun again."""
-
-# Peering is off, so nobody reads it; left to itself, Kopf asks for its user's name, which a container may lack.
-_IDENTITY: Any = "heraldlb"
 
 KOPF_STOP_TIMEOUT = 5.0
 """Seconds to wait for Kopf's thread; it is a daemon thread, so a late one does not hold up the process."""
@@ -73,7 +66,7 @@ class Feed:
         self._api = api
         self._configuration = configuration
         self._subscriptions = subscriptions
-        self._through_kopf = [each for each in subscriptions if not each.direct]
+        self._through_kopf = {each.resource: each for each in subscriptions if not each.direct}
         self._events: deque[tuple[Subscription, str | None, dict[str, Any]]] = deque()
         self._drain_scheduled = False
         self._stop = threading.Event()
@@ -93,11 +86,11 @@ class Feed:
         Waits for as long as the API server or one of the kinds is missing.
         """
         loop = asyncio.get_running_loop()
-        for subscription in self._subscriptions:
-            items, version = await self._list_when_possible(subscription)
-            subscription.mirror.replace(items, version)
+        async with asyncio.TaskGroup() as tasks:
+            lists = [(each, tasks.create_task(self._complete(each))) for each in self._subscriptions]
+        for subscription, listing in lists:
             if subscription.direct:
-                watching = self._watch_directly(subscription, str(version))
+                watching = self._watch_directly(subscription, listing.result())
                 self._tasks.append(loop.create_task(watching, name=f"watch {subscription.resource}"))
         self._thread = threading.Thread(target=self._watch, args=(loop,), name="kopf", daemon=True)
         self._thread.start()
@@ -119,6 +112,11 @@ class Feed:
             subscription.relist_at = time.monotonic()
         self._relists.set()
 
+    async def _complete(self, subscription: Subscription) -> str:
+        items, version = await self._list_when_possible(subscription)
+        subscription.mirror.replace(items, version)
+        return str(version)
+
     async def _list_when_possible(self, subscription: Subscription) -> tuple[list[dict[str, Any]], int]:
         said = ""
         while True:
@@ -137,7 +135,7 @@ class Feed:
 
     async def _keep_complete(self) -> None:
         last = time.monotonic()
-        for subscription in self._through_kopf:
+        for subscription in self._through_kopf.values():
             subscription.relist_at = last + RELIST_QUIET
         while True:
             now = time.monotonic()
@@ -199,46 +197,20 @@ class Feed:
                 _deliver(subscription, change)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        while not self._stop.is_set():
-            try:
-                asyncio.run(
-                    kopf.operator(
-                        registry=self._registry(loop),
-                        settings=_settings(self._through_kopf),
-                        identity=_IDENTITY,
-                        standalone=True,
-                        clusterwide=True,
-                        stop_flag=self._stop,
-                    )
-                )
-            except Exception:
-                log.exception("the watch layer ended; starting it again")
-            if self._stop.wait(RETRY_PERIOD):
-                return
-            loop.call_soon_threadsafe(self.resync)
+        # Imported here: it takes a fifth of a second, while the mirrors are complete and others can work.
+        from heraldlb.kube import kopf_watch
 
-    def _registry(self, loop: asyncio.AbstractEventLoop) -> kopf.OperatorRegistry:
-        registry = kopf.OperatorRegistry()
-
-        @kopf.on.login(registry=registry, retries=1)
-        async def login(**_: Any) -> kopf.ConnectionInfo:
-            return await connection_info(self._configuration)
-
-        for subscription in self._through_kopf:
-            self._register(registry, loop, subscription)
-        return registry
-
-    def _register(
-        self, registry: kopf.OperatorRegistry, loop: asyncio.AbstractEventLoop, subscription: Subscription
-    ) -> None:
-        resource = subscription.resource
-
-        @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)
-        async def forward(event: Any, **_: Any) -> None:
-            self._events.append((subscription, event["type"], dict(event["object"])))
+        def emit(resource: Resource, event: str | None, raw: dict[str, Any]) -> None:
+            self._events.append((self._through_kopf[resource], event, raw))
             if not self._drain_scheduled and not self._stop.is_set():
                 self._drain_scheduled = True
                 loop.call_soon_threadsafe(self._drain)
+
+        def restarted() -> None:
+            loop.call_soon_threadsafe(self.resync)
+
+        selectors = {resource: each.selectors for resource, each in self._through_kopf.items()}
+        kopf_watch.watch(self._configuration, selectors, emit, restarted, self._stop)
 
 
 def _deliver(subscription: Subscription, change: Change[Any]) -> None:
@@ -247,39 +219,3 @@ def _deliver(subscription: Subscription, change: Change[Any]) -> None:
     except Exception:
         # One change that is not understood must not keep all later ones from being delivered.
         log.exception("a change of %s %s was not handled", subscription.resource, change.key)
-
-
-class _Stateless(kopf.DiffBaseStorage):
-    """Keeps no last state of objects. Kopf would copy every object twice to find differences that nobody reads."""
-
-    def build(self, *, body: Any, extra_fields: Any = None) -> Any:
-        return {}
-
-    def fetch(self, *, body: Any) -> Any:
-        return None
-
-    def store(self, *, body: Any, patch: Any, essence: Any) -> None:
-        """Nothing is stored."""
-
-
-def _settings(subscriptions: Sequence[Subscription]) -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.scanning.disabled = True
-    settings.posting.enabled = False
-    settings.persistence.diffbase_storage = _Stateless()
-    settings.watching.chunk_size = 500
-    settings.watching.server_timeout = 300
-    settings.watching.client_timeout = 310
-    settings.watching.connect_timeout = 5
-    settings.networking.request_timeout = 10
-    settings.networking.error_backoffs = [0.2, 0.5, 1, 2]
-    # A worker keeps its place for the idle time after its last event, so the idle time bounds throughput.
-    settings.queueing.worker_limit = 200
-    settings.queueing.idle_timeout = 0.05
-    for subscription in subscriptions:
-        key = (subscription.resource.group, subscription.resource.version, subscription.resource.plural)
-        if selector := subscription.selectors.get("fieldSelector"):
-            settings.watching.field_selectors[key] = selector
-        if selector := subscription.selectors.get("labelSelector"):
-            settings.watching.label_selectors[key] = selector
-    return settings

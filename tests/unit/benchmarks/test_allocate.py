@@ -90,6 +90,13 @@ def test_a_resource_whose_name_begins_like_another_is_another() -> None:
     assert writes.of_events(Counter({"POST eventsources": 3, "PATCH events": 1})) == 1
 
 
+def test_pools_are_counted_apart_whoever_they_belong_to() -> None:
+    counted = Counter(
+        {"PATCH addresspools/status": 3, "PUT ipaddresspools": 2, "POST poolings": 1, "PUT services": 5}
+    )
+    assert writes.of_pools(counted) == 5
+
+
 def test_usage_is_read_past_a_command_name_with_blanks_and_parentheses() -> None:
     tick = os.sysconf("SC_CLK_TCK")
     stat = f"7 (a) b (c)) S {' '.join(['0'] * 10)} {3 * tick} {tick} 0 0"
@@ -107,7 +114,14 @@ def test_the_usage_of_a_running_process_is_found() -> None:
 
 
 def _result(services: int, last_s: float, **fields: Any) -> Result:
-    counted = Counter({"POST events": services, "PATCH services/status": 2 * services, "PUT leases": 9})
+    counted = Counter(
+        {
+            "POST events": services,
+            "PATCH services/status": 2 * services,
+            "PUT leases": 9,
+            "PATCH addresspools/status": 7,
+        }
+    )
     given = {"used": Usage(3.0, 0), "peak_rss": 120_000_000, "writes": counted} | fields
     return Result(services=services, first_s=0.5, last_s=last_s, **given)
 
@@ -123,6 +137,7 @@ def test_rows_of_a_controller_hold_it_against_the_ceiling() -> None:
         "steady_p50_ms": 500.0,
         "steady_p99_ms": 990.0,
         "writes_per_service": 2.0,
+        "pool_writes": 7,
         "events_per_service": 1.0,
         "cpu_s": 3.0,
         "peak_rss_mb": 120.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from heraldlb.api.addresspool import pool_key
@@ -20,18 +21,22 @@ log = logging.getLogger(__name__)
 SETTLE = 0.1
 """Seconds for which changes are gathered before statuses are written: a burst of Services changes a pool once."""
 
-INTERVAL = 1.0
-"""Seconds between two rounds of writing at the least: while Services keep coming, every one of them changes a pool.
-Also before statuses are tried again after a failure."""
+BUSY_SETTLE = 1.0
+"""The same while there is more urgent work for the API server, which goes on changing the same pools."""
+
+RETRY = 1.0
+"""Seconds before statuses are tried again after a failure."""
 
 
 class Statuses:
     """Writes a status only where it differs from what the object says."""
 
-    def __init__(self, api: Api, cluster: Cluster, assignments: Assignments) -> None:
+    def __init__(self, api: Api, cluster: Cluster, assignments: Assignments, *, busy: Callable[[], bool]) -> None:
+        """`busy`: whether there is more urgent work for the API server."""
         self._api = api
         self._cluster = cluster
         self._assignments = assignments
+        self._busy = busy
         self._changed = asyncio.Event()
         self._changed.set()
 
@@ -43,14 +48,14 @@ class Statuses:
         """Write what differs, for ever."""
         while True:
             await self._changed.wait()
-            await asyncio.sleep(SETTLE)
+            await asyncio.sleep(BUSY_SETTLE if self._busy() else SETTLE)
             self._changed.clear()
             try:
                 await self._write_differing()
             except (ApiError, ApiUnavailableError) as error:
                 log.warning("a status was not written, trying again: %s", error)
                 self._changed.set()
-            await asyncio.sleep(INTERVAL - SETTLE)
+                await asyncio.sleep(RETRY)
 
     async def _write_differing(self) -> None:
         now = timestamps.now()

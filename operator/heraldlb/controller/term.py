@@ -53,8 +53,8 @@ class Term:
         self._cluster = Cluster()
         self.assignments = Assignments()
         self.queue: WorkQueue[NamespacedName | IPAddress] = WorkQueue(self._urgency)
-        recorder.defer_while(lambda: len(self.queue) > settings.writers)
-        self._statuses = Statuses(api, self._cluster, self.assignments)
+        recorder.defer_while(self._busy)
+        self._statuses = Statuses(api, self._cluster, self.assignments, busy=self._busy)
         self._reconciler = Reconciler(
             api, self._cluster, self.assignments, recorder, settings, revisit=self.queue.mark_all
         )
@@ -104,6 +104,10 @@ class Term:
                 handle.cancel()
             await self._feed.close()
             self._expiry.close()
+
+    def _busy(self) -> bool:
+        """Whether more Services wait than are being written."""
+        return len(self.queue) > self._settings.writers
 
     def _urgency(self, key: NamespacedName | IPAddress) -> tuple[int, str, NamespacedName]:
         """What frees addresses first, then the oldest Service; records that somebody else changed come last."""

@@ -37,7 +37,9 @@ def environment(objects: Objects, key: tuple[str, str]) -> dict[str, str]:
 
 def command(name: str) -> click.Command:
     assert isinstance(main, click.Group)
-    return main.commands[name]
+    found = main.get_command(click.Context(main), name)
+    assert found is not None
+    return found
 
 
 def test_the_controller_meets_the_restricted_pod_security_standard(defaults: Objects) -> None:

@@ -33,8 +33,8 @@ SWITCH_INTERVAL = 0.001
 five times that, each turn of a busy writer would wait so long."""
 
 GC_ALLOCATIONS = 50_000
-"""New objects after which those that refer to each other in circles are searched for. What decoding an answer makes is
-none of that kind, and with the default, 700, the search takes a tenth of all processor time."""
+"""New objects after which those that refer to each other in circles are searched for. What decoding an answer makes
+is none of that kind, and with the default, 700, the search takes a tenth of all processor time."""
 
 RESTART_PERIOD = 1.0
 """Seconds before a term that ended by a failure of ours is followed by another."""

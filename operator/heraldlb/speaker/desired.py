@@ -21,6 +21,8 @@ class Announceable:
     address: IPAddress
     interfaces: InterfaceFilter = ANY_INTERFACE
     candidates: frozenset[str] = frozenset()
+    probe: bool = field(default=False, kw_only=True)
+    """Whether the LAN is to be probed for the address first: nobody has announced it in all its life."""
 
 
 @dataclass(frozen=True, slots=True)

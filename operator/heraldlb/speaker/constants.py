@@ -9,11 +9,11 @@ from typing import Final
 MEMBERSHIP_PORT: Final = 7947
 """UDP port of heartbeats. Beside MetalLB's 7946, so that both can run during a migration."""
 
-HEARTBEAT_INTERVAL: Final = 0.1
+HEARTBEAT_INTERVAL: Final = 0.04
 """Seconds between two heartbeats to a peer."""
 
-FAILURE_TIMEOUT: Final = 0.5
-"""Seconds without a fresh heartbeat after which a peer is dead: five lost in a row. Also the age at which a
+FAILURE_TIMEOUT: Final = 0.24
+"""Seconds without a fresh heartbeat after which a peer is dead: six lost in a row. Also the age at which a
 message is stale, which bounds how long a recorded message is of use to somebody who replays it."""
 
 GRACE_INTERVALS: Final = 3
@@ -77,6 +77,31 @@ PACKET_BUFFER: Final = 1_048_576
 GROUPS_PER_SOCKET: Final = 64
 """Multicast groups joined through one socket; the kernel charges each to the socket's option memory
 (net.core.optmem_max), which holds some hundred."""
+
+# Probing.
+
+PROBE_AFTER: Final = (0.0, 0.03, 0.06)
+"""Seconds after an address was taken for the first time in its life at which the LAN is asked whether a host has it
+already. RFC 5227 section 1.1 asks three times, too (PROBE_NUM), but one to two seconds apart and after a random
+wait, which keeps a building full of hosts that were switched on together from asking at once; RFC 4862 section 5.1
+asks once and waits a second. Here one node asks for one address while a user waits for it. A host answers in about
+a millisecond, so this is room for two lost frames. Whoever answers later is found out while the address is
+announced, as with Optimistic Duplicate Address Detection (RFC 4429)."""
+
+PROBE_WAIT: Final = 0.04
+"""Seconds without a claim after the last probe after which the address is free."""
+
+PROBES_PER_TURN: Final = 64
+"""Addresses probed before the loop looks at its sockets again; as ANNOUNCEMENTS_PER_TURN."""
+
+REPROBE_INTERVAL: Final = 10.0
+"""Seconds after which the LAN is probed anew for an address that another host has: about what its user waits once
+the host is gone. Bounds what contested addresses cost everybody to three small frames each in that time."""
+
+CLAIM_DOUBT: Final = 0.3
+"""Seconds for which whoever claims an address may still turn out to be one of our agents that was not heard before,
+as after a partition heals; only then it is reported as a stranger. A tenth of a second is what it takes agents to
+hear each other; a stranger is to be reported within one."""
 
 # Defending.
 

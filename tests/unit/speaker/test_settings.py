@@ -19,7 +19,7 @@ VALID: dict[str, Any] = {"node_name": "a", "key": b"k" * 16}
         ("key", b"short"),
         ("membership_port", 0),
         ("membership_port", 65_536),
-        ("failure_timeout", 0.2),
+        ("failure_timeout", 0.1),
     ],
 )
 def test_a_setting_that_cannot_work_is_named(field: str, value: object) -> None:

@@ -152,6 +152,8 @@ def test_settings_reach_the_processes(render: Render) -> None:
         "agent.heartbeatInterval=50ms",
         "agent.failureTimeout=1s",
         "agent.ignoreExcludeLabel=true",
+        "agent.ignoreCordon=true",
+        "agent.answerPing=false",
         "agent.nodePortAddresses={10.0.0.0/8,fd00::/8}",
         "apiServer.host=10.0.0.1",
         "agent.metrics.port=9999",
@@ -183,6 +185,8 @@ def test_settings_reach_the_processes(render: Render) -> None:
                 "HERALD_HEARTBEAT_INTERVAL": "50ms",
                 "HERALD_FAILURE_TIMEOUT": "1s",
                 "HERALD_IGNORE_EXCLUDE_LABEL": "true",
+                "HERALD_IGNORE_CORDON": "true",
+                "HERALD_ANSWER_PING": "false",
                 "HERALD_NODE_PORT_ADDRESSES": "10.0.0.0/8,fd00::/8",
                 "HERALD_METRICS_ADDRESS": "[::]:9999",
             }

@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.api.announcements import ANY_INTERFACE, InterfaceFilter, L2Announcement
 from heraldlb.api.nodes import Node
-from heraldlb.api.objects import NamespacedName
+from heraldlb.api.reasons import Hindrance
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.services import Service
 from heraldlb.speaker.desired import Announceable, Peer
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """An L2Announcement, and the nodes that it selects: each with its weight, 0 where none is preferred."""
+
+    announcement: L2Announcement
+    weights: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What holds for all addresses alike: which nodes may announce at all, and the policies."""
 
-    nodes: tuple[Node, ...]
-    policies: tuple[L2Announcement, ...]
+    nodes: Mapping[str, tuple[Hindrance, ...]]
+    """What is wrong with each node, whatever the address. Empty: nothing."""
+    policies: tuple[Policy, ...]
+
+    def nodes_under(self, policies: Collection[Policy]) -> set[str]:
+        """The nodes that one of these policies selects; all of them where there is no policy in the cluster."""
+        if not self.policies:
+            return set(self.nodes)
+        return {name for policy in policies for name in policy.weights}
 
 
-def rules(cluster: Cluster, *, ignore_exclude_label: bool = False) -> Rules:
+def rules(cluster: Cluster, *, ignore_exclude_label: bool = False, ignore_cordon: bool = False) -> Rules:
     """The rules from the present objects; a change of a Node or an L2Announcement makes new ones."""
-    nodes = (node for node in cluster.nodes.values() if _may_announce(node, ignore_exclude_label))
-    return Rules(tuple(nodes), tuple(cluster.announcements.values()))
+    ignored = {
+        hindrance
+        for hindrance, ignore in ((Hindrance.EXCLUDED, ignore_exclude_label), (Hindrance.CORDONED, ignore_cordon))
+        if ignore
+    }
+    nodes = tuple(cluster.nodes.values())
+    return Rules(
+        {node.name: tuple(each for each in _hindrances(node) if each not in ignored) for node in nodes},
+        tuple(_policy(announcement, nodes) for announcement in cluster.announcements.values()),
+    )
 
 
 def announceable(
@@ -38,10 +61,30 @@ def announceable(
     services = holders(cluster, record)
     if not services:
         return None
-    matching = [policy for policy in under.policies if policy.covers(record.pool, services)]
-    names = _candidates(cluster, services, under.nodes, matching if under.policies else None)
+    policies = covering(under, record, services)
+    usable = usable_nodes(cluster, services, under.nodes)
+    names = frozenset(name for name in under.nodes_under(policies) & usable if not under.nodes.get(name))
     candidates = shared.setdefault(names, names)
-    return Announceable(record.address, combine([policy.interfaces for policy in matching]), candidates)
+    interfaces = combine([policy.announcement.interfaces for policy in policies])
+    return Announceable(record.address, interfaces, candidates, _weights(policies, candidates))
+
+
+def hindrances(cluster: Cluster, record: ServiceAddress, under: Rules) -> dict[str, tuple[Hindrance, ...]]:
+    """What keeps each node from being a candidate for the address; candidates are left out."""
+    services = holders(cluster, record)
+    selected = under.nodes_under(covering(under, record, services))
+    usable = usable_nodes(cluster, services, under.nodes)
+    anywhere = any(endpoint_nodes(cluster, service) for service in services)
+    lacking = Hindrance.NO_LOCAL_ENDPOINT if anywhere else Hindrance.NO_ENDPOINT
+    found = {}
+    for name, own in under.nodes.items():
+        if name not in selected:
+            own = (*own, Hindrance.NOT_SELECTED)
+        if name not in usable:
+            own = (*own, lacking)
+        if own:
+            found[name] = own
+    return found
 
 
 def peers(cluster: Cluster, node_name: str) -> dict[str, Peer]:
@@ -61,6 +104,11 @@ def holders(cluster: Cluster, record: ServiceAddress) -> list[Service]:
     return found
 
 
+def covering(under: Rules, record: ServiceAddress, services: Sequence[Service]) -> list[Policy]:
+    """The policies that speak for an address held by `services`."""
+    return [policy for policy in under.policies if policy.announcement.covers(record.pool, services)]
+
+
 def combine(filters: Sequence[InterfaceFilter]) -> InterfaceFilter:
     """Where any of several policies would announce: includes add up, an exclusion holds if all agree on it."""
     if not filters:
@@ -71,35 +119,52 @@ def combine(filters: Sequence[InterfaceFilter]) -> InterfaceFilter:
     return InterfaceFilter(include, tuple(sorted(exclude)))
 
 
-def _may_announce(node: Node, ignore_exclude_label: bool) -> bool:
-    return not node.network_unavailable and (ignore_exclude_label or not node.excluded)
-
-
-def _candidates(
-    cluster: Cluster, services: Sequence[Service], nodes: Sequence[Node], policies: Sequence[L2Announcement] | None
-) -> frozenset[str]:
-    """Nodes that may announce: admitted by a policy if there are any, and of use to the Services' traffic."""
+def usable_nodes(cluster: Cluster, services: Sequence[Service], nodes: Iterable[str]) -> set[str]:
+    """The nodes from which the Services' traffic reaches an endpoint: those that have one, for Services with
+    `externalTrafficPolicy: Local`, or else all of `nodes`."""
     usable: set[str] = set()
-    anywhere = False
     for service in services:
-        hosts = endpoint_nodes(cluster, service.id)
-        if service.external_local:
-            usable |= hosts
-        else:
-            anywhere = anywhere or bool(hosts)
-    return frozenset(
-        node.name
-        for node in nodes
-        if (anywhere or node.name in usable)
-        and (policies is None or any(policy.admits(node) for policy in policies))
+        hosts = endpoint_nodes(cluster, service)
+        usable.update(hosts if service.external_local or not hosts else nodes)
+    return usable
+
+
+def endpoint_nodes(cluster: Cluster, service: Service) -> set[str]:
+    """Nodes with a ready endpoint of the Service; where there is none, with one that still serves.
+
+    Endpoints of lost nodes count only where there are no others (see `Cluster.lost`). One outside the cluster counts
+    under the empty name.
+    """
+    endpoints = [endpoint for slice_ in cluster.slices_of(service.id) for endpoint in slice_.endpoints]
+    ready = {endpoint.node_name for endpoint in endpoints if endpoint.ready}
+    draining = {endpoint.node_name for endpoint in endpoints if endpoint.serving and endpoint.terminating}
+    return ready - cluster.lost or draining - cluster.lost or ready or draining
+
+
+def _hindrances(node: Node) -> list[Hindrance]:
+    found = {
+        Hindrance.CORDONED: node.unschedulable,
+        Hindrance.EXCLUDED: node.excluded,
+        Hindrance.NETWORK_UNAVAILABLE: node.network_unavailable,
+    }
+    return [hindrance for hindrance, holds in found.items() if holds]
+
+
+def _policy(announcement: L2Announcement, nodes: Iterable[Node]) -> Policy:
+    return Policy(
+        announcement,
+        {
+            node.name: sum(each.weight for each in announcement.preferences if each.selector.matches(node.labels))
+            for node in nodes
+            if announcement.admits(node)
+        },
     )
 
 
-def endpoint_nodes(cluster: Cluster, service: NamespacedName) -> set[str]:
-    """Nodes with a ready endpoint of the Service; where there is none, with one that still serves.
-
-    An endpoint outside the cluster counts under the empty name.
-    """
-    endpoints = [endpoint for slice_ in cluster.slices_of(service) for endpoint in slice_.endpoints]
-    ready = {endpoint.node_name for endpoint in endpoints if endpoint.ready}
-    return ready or {endpoint.node_name for endpoint in endpoints if endpoint.serving and endpoint.terminating}
+def _weights(policies: Iterable[Policy], candidates: frozenset[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for policy in policies:
+        for name, weight in policy.weights.items():
+            if weight and name in candidates:
+                found[name] = found.get(name, 0) + weight
+    return found

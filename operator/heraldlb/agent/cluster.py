@@ -53,6 +53,12 @@ class Cluster:
         self.nodes: Mirror[Node] = Mirror(parse_node)
         self.records: Mirror[ServiceAddress] = Mirror(parse_service_address)
         self.announcements: Mirror[L2Announcement] = Mirror(parse_announcement)
+        self.alive: frozenset[str] = frozenset()
+        """Other nodes whose agent lives, as this node's speaker knows."""
+        self.lost: frozenset[str] = frozenset()
+        """Nodes whose agent lived and fell silent, long before the API server can know. Most likely they are dead or
+        cut off, and their endpoints with them; but an agent can die alone, so that those are used where there are no
+        others."""
         self._slices: ByService[NamespacedName, EndpointSlice] = ByService()
         self._addresses: ByService[IPAddress, IPAddress] = ByService()
 
@@ -83,6 +89,14 @@ class Cluster:
     def slices_of(self, service: NamespacedName) -> Collection[EndpointSlice]:
         """The slices of a Service."""
         return self._slices.of(service)
+
+    def services_on(self, nodes: Collection[str]) -> set[NamespacedName]:
+        """The Services with an endpoint on one of these nodes. Looks at every slice."""
+        return {
+            slice_.service
+            for slice_ in self.slices.values()
+            if any(endpoint.node_name in nodes for endpoint in slice_.endpoints)
+        }
 
     def addresses_of(self, service: NamespacedName) -> Collection[IPAddress]:
         """The addresses recorded for a Service."""

@@ -27,4 +27,8 @@ class AgentSettings:
     """Seconds."""
     ignore_exclude_label: bool = False
     """Announce from nodes labelled `node.kubernetes.io/exclude-from-external-load-balancers`, too."""
+    ignore_cordon: bool = False
+    """Announce from nodes with `spec.unschedulable`, too."""
+    answer_ping: bool = True
+    """Answer ICMP echo requests to the addresses that are announced."""
     forwarding: ForwardingSettings = field(default_factory=ForwardingSettings)

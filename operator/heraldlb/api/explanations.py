@@ -11,8 +11,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from heraldlb.api.group import ADDRESS_ASSIGNED_CONDITION
-from heraldlb.api.reasons import Reason
+from heraldlb.api.group import ADDRESS_ASSIGNED_CONDITION, EXCLUDE_NODE_LABEL
+from heraldlb.api.reasons import Hindrance, Reason
 
 
 class Process(StrEnum):
@@ -93,6 +93,22 @@ def _refusal(meaning: str, remedy: str, conditions: Mapping[ConditionType, bool]
         meaning, remedy, {ASSIGNED: False, **(conditions or {})}, Event(Process.CONTROLLER, warning=True)
     )
 
+
+HINDRANCES: Final[Mapping[Hindrance, str]] = MappingProxyType(
+    {
+        Hindrance.CORDONED: "cordoned",
+        Hindrance.EXCLUDED: f"labelled {EXCLUDE_NODE_LABEL}",
+        Hindrance.NETWORK_UNAVAILABLE: "its condition NetworkUnavailable is true",
+        Hindrance.NOT_SELECTED: "no L2Announcement lets it announce the address",
+        Hindrance.NO_ENDPOINT: "the Service has no ready endpoint",
+        Hindrance.NO_LOCAL_ENDPOINT: "no ready endpoint of the Service on it (externalTrafficPolicy: Local)",
+        Hindrance.NOT_HEARD: "its agent is not heard",
+        Hindrance.NOT_SERVING: "its agent is starting, stopping or cut off",
+        Hindrance.NO_INTERFACE: "no interface that may announce and has carrier",
+        Hindrance.NO_PREFIX: "no interface with a prefix that holds the address",
+    }
+)
+"""Said of a node, after its name."""
 
 EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
     {
@@ -225,20 +241,21 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
         ),
         Reason.HANDED_OVER: Explanation(
             "Another node than before announces the address: the former one failed, left, or lost its right to."
-            " The message names both. Connections that were open may have to be made again.",
+            " The message names both, and says whether the former one was lost. Connections that were open may have to be made again.",
             "Nothing, if it is rare. If it repeats, look at the former node and its network link.",
             event=Event(Process.AGENT),
         ),
         Reason.NO_ELIGIBLE_NODE: Explanation(
-            "No node may announce the address, so nobody reaches it from outside. The message says of each node"
-            " why: `NotCandidate`, no ready pod of the Service (with `externalTrafficPolicy: Local`: on that"
-            " node), or a label or an L2Announcement keeps it away; `NotAlive`, its agent is not heard;"
-            " `NotServing`, its agent is starting, stopping or cut off; `NoInterface`, no interface with carrier"
-            " has the address in its prefix, or an L2Announcement leaves that interface out.",
-            "Of a new Service, look for a ready pod first: `kubectl get endpointslices`. Then, if an"
-            " L2Announcement exists at all, whether one covers this pool and Service. With `NoInterface`, give a"
-            " node an address of that network, or move the pool to a network that the nodes have. With `NotAlive`,"
-            " look at the agent's pod, and open UDP port 7947 between the nodes.",
+            "No node may announce the address, so nobody reaches it from outside. The message says of each node why: "
+            + "; ".join(f"*{words}*" for words in HINDRANCES.values())
+            + ". An endpoint that is terminating counts while it serves and none is ready. On an L2Announcement: its"
+            " node selector matches no node.",
+            "Of a new Service, look for a ready pod first: `kubectl get endpointslices`. Then do away with what the message"
+            " names: `kubectl uncordon` the node, remove its label, or have an L2Announcement cover this pool, Service"
+            " and node. Cordoned and excluded nodes announce, too, with `agent.ignoreCordon` and"
+            " `agent.ignoreExcludeLabel`. Where an interface or a prefix lacks, give a node an address of that"
+            " network, or move the pool to a network that the nodes have. Where an agent is not heard, look at its pod,"
+            " and open UDP port 7947 between the nodes.",
             {ANNOUNCED: False, APPLIES: False},
             Event(Process.AGENT, warning=True),
         ),

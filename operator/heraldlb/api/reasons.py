@@ -40,3 +40,18 @@ class Reason(StrEnum):
     NO_ELIGIBLE_NODE = "NoEligibleNode"
     ADDRESS_CONFLICT = "AddressConflict"
     FORWARDING_FAILED = "ForwardingFailed"
+
+
+class Hindrance(StrEnum):
+    """Why one node cannot announce an address; in words in `explanations`."""
+
+    CORDONED = "Cordoned"
+    EXCLUDED = "Excluded"
+    NETWORK_UNAVAILABLE = "NetworkUnavailable"
+    NOT_SELECTED = "NotSelected"
+    NO_ENDPOINT = "NoEndpoint"
+    NO_LOCAL_ENDPOINT = "NoLocalEndpoint"
+    NOT_HEARD = "NotHeard"
+    NOT_SERVING = "NotServing"
+    NO_INTERFACE = "NoInterface"
+    NO_PREFIX = "NoPrefix"

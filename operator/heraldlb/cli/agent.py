@@ -70,6 +70,18 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     help="Announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers.",
 )
 @options.option(
+    "--ignore-cordon",
+    envvar="HERALD_IGNORE_CORDON",
+    is_flag=True,
+    help="Announce also from nodes that are cordoned (spec.unschedulable).",
+)
+@options.option(
+    "--answer-ping/--no-answer-ping",
+    envvar="HERALD_ANSWER_PING",
+    default=True,
+    help="Answer ICMP echo requests to the addresses that are announced.",
+)
+@options.option(
     "--node-port-addresses",
     envvar="HERALD_NODE_PORT_ADDRESSES",
     default=PRIMARY,
@@ -87,6 +99,8 @@ def agent(
     heartbeat_interval: float,
     failure_timeout: float,
     ignore_exclude_label: bool,
+    ignore_cordon: bool,
+    answer_ping: bool,
     node_port_addresses: str,
 ) -> None:
     """Announce addresses on layer 2 and forward Services on one node.
@@ -107,6 +121,8 @@ def agent(
             heartbeat_interval=heartbeat_interval,
             failure_timeout=failure_timeout,
             ignore_exclude_label=ignore_exclude_label,
+            ignore_cordon=ignore_cordon,
+            answer_ping=answer_ping,
             forwarding=ForwardingSettings(
                 node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip())
             ),

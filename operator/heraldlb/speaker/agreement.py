@@ -12,6 +12,7 @@ from heraldlb.speaker.constants import WITNESS_MAX_AGE
 from heraldlb.speaker.desired import NOTHING_DESIRED, Desired
 from heraldlb.speaker.election import Member
 from heraldlb.speaker.interfaces import Link, Offer, offers
+from heraldlb.speaker.losses import Losses, Outlook
 from heraldlb.speaker.membership import Membership, Receipt
 from heraldlb.speaker.messages import Message
 from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, assign
@@ -31,6 +32,9 @@ class Agreement:
         self.alive: Mapping[str, Member] = {}
         """The live peers at the last election."""
         self.elections = 0
+        self.outlook = Outlook()
+        """The peers at the last election, the lost ones included."""
+        self._losses = Losses()
         self._desired: Desired | None = None
         self._links: tuple[Link, ...] = ()
         self._offers: tuple[Offer, ...] = ()
@@ -147,6 +151,8 @@ class Agreement:
     def _elect(self, desired: Desired) -> None:
         self.elections += 1
         self.alive = self._membership.members()
+        departed = self._membership.departed()
+        self.outlook = self._losses.update(self.standing, self.peers, self.alive.keys(), departed)
         members = {**self.alive, self._me: Member(self._me, self.standing, self._offers)}
         self.assignment = assign(desired, members, self._me, self._links)
 

@@ -159,6 +159,10 @@ class Membership:
                 found[name] = Member(name, standing, record.offers)
         return found
 
+    def departed(self) -> frozenset[str]:
+        """The peers whose last word was that they leave."""
+        return frozenset(name for name, record in self._records.items() if record.standing is Standing.LEAVING)
+
     def macs(self) -> frozenset[bytes]:
         """Hardware addresses of all agents ever heard that are still configured, dead ones included."""
         return frozenset(offer.mac for record in self._records.values() for offer in record.offers or ())

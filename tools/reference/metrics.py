@@ -57,6 +57,8 @@ def agent_metrics() -> list[MetricRow]:
         frames=dict.fromkeys(Outcome, 0),
         sent=0,
         send_errors=0,
+        probes=0,
+        probe_conflicts=0,
         fenced=0,
         elections=0,
         round_trip=None,

@@ -22,6 +22,8 @@ REPLY: Final = 2
 
 FRAME_SIZE: Final = 42
 
+UNSPECIFIED: Final = IPv4Address("0.0.0.0")
+
 # Hardware type Ethernet, protocol type IPv4, address lengths 6 and 4.
 _ETHERNET_IPV4: Final = b"\x00\x01\x08\x00\x06\x04"
 _BODY: Final = struct.Struct("!6sH6s4s6s4s")
@@ -80,6 +82,13 @@ def answer(request: Arp, mac: bytes) -> bytes:
     """
     header = EthernetHeader(request.sender_mac, mac, ETHERTYPE_ARP)
     return Arp(header, REPLY, mac, request.target_ip, request.sender_mac, request.sender_ip).encode()
+
+
+def probe(address: IPv4Address, mac: bytes) -> bytes:
+    """The question whether anybody has `address`, which tells nobody that the asker may have it soon: its sender
+    address is 0.0.0.0 (RFC 5227 section 2.1.1)."""
+    header = EthernetHeader(BROADCAST, mac, ETHERTYPE_ARP)
+    return Arp(header, REQUEST, mac, UNSPECIFIED, _NO_MAC, address).encode()
 
 
 def announcements(address: IPv4Address, mac: bytes) -> tuple[bytes, bytes]:

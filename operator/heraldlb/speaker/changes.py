@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.election import Ineligible
+from heraldlb.speaker.losses import Outlook
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +52,27 @@ class NotEligibleOver:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A host that is no agent claims an address that this node announces. Comes once for each foreign hardware
-    address."""
+    """A host that is no agent claims an address of this node. Comes once for each foreign hardware address."""
 
     address: IPAddress
     mac: str
     interface: str
+    announced: bool = True
+    """Whether this node announces the address, too; else it was found in use before that, and waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConflictOver:
-    """Nobody has claimed the address for a while, or this node no longer announces it."""
+    """Nobody has claimed the address for a while, or it is this node's no more."""
 
     address: IPAddress
 
 
-Change = Announcing | Withdrawn | NotEligible | NotEligibleOver | Conflict | ConflictOver
+@dataclass(frozen=True, slots=True)
+class PeersChanged:
+    """Which other nodes' agents live, or which were lost without a goodbye, is not what it was."""
+
+    outlook: Outlook
+
+
+Change = PeersChanged | Announcing | Withdrawn | NotEligible | NotEligibleOver | Conflict | ConflictOver

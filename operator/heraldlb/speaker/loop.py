@@ -13,20 +13,23 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker import constants
 from heraldlb.speaker.agreement import Agreement
-from heraldlb.speaker.changes import Change, Conflict, ConflictOver
+from heraldlb.speaker.changes import Change, Conflict, ConflictOver, PeersChanged
 from heraldlb.speaker.courier import Courier
 from heraldlb.speaker.defence import Defences
 from heraldlb.speaker.desired import Desired
 from heraldlb.speaker.ethernet import format_mac
 from heraldlb.speaker.links import LinkMonitor
-from heraldlb.speaker.ownership import Assignment, Placement, changes
+from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, changes
 from heraldlb.speaker.pacing import AnnouncementSchedule
 from heraldlb.speaker.port import Port, Source
+from heraldlb.speaker.probing import Probing
+from heraldlb.speaker.responder import Claim
 from heraldlb.speaker.settings import SpeakerSettings
 from heraldlb.speaker.stats import AddressCounters, Counters, SpeakerStats
 
@@ -54,6 +57,9 @@ class Loop:
         self._agreement = Agreement(settings, time.time_ns(), self.turned)
         self._schedule = AnnouncementSchedule()
         self._defences = Defences()
+        self._probing = Probing()
+        # The assignment without what is still under trial: what LAN and agent know of.
+        self._shown = NOTHING_ASSIGNED
         self._agent_macs: frozenset[bytes] = frozenset()
         self._ports: dict[int, Port] = {}
         self._broken: set[int] = set()
@@ -125,6 +131,7 @@ class Loop:
                 undecided = True
         if undecided:
             self._decide(now)
+        self._probe(clock())
         # What this turn has taken is announced before any question about it is answered.
         for address in self._schedule.due(clock(), constants.ANNOUNCEMENTS_PER_TURN):
             self._announce(address)
@@ -134,7 +141,12 @@ class Loop:
                 self._on_frames(port, source)
 
     def _deadline(self) -> float:
-        times = (self._agreement.deadline, self._schedule.next_due(), self._leave_at)
+        times = (
+            self._agreement.deadline,
+            self._schedule.next_due(),
+            self._probing.next_due(),
+            self._leave_at,
+        )
         return min(each for each in times if each is not None)
 
     # Events.
@@ -145,6 +157,7 @@ class Loop:
         if inbox is not None:
             self._courier.reach(inbox.peers)
             self._agreement.apply(inbox, now)
+            self._probing.apply(inbox.addresses)
         if self._leave_asked and self._leave_at is None:
             self._begin_leave(now)
 
@@ -164,18 +177,25 @@ class Loop:
 
     def _on_frames(self, port: Port, source: Source) -> None:
         for claim in port.serve(source, clock, self._agreement.answer_until):
-            by_agent = claim.mac in self._agent_macs
-            defence = self._defences.claimed(claim.address, claim.mac, by_agent=by_agent, now=clock())
-            if defence.report:
-                self._tell(Conflict(claim.address, format_mac(claim.mac), port.placement.interface))
-            if defence.announce and self._leave_at is None:
-                port.announce(claim.address)
+            self._on_claim(port, claim, clock())
+
+    def _on_claim(self, port: Port, claim: Claim, now: float) -> None:
+        by_agent = claim.mac in self._agent_macs
+        if claim.address in self._probing:
+            if not by_agent:
+                self._probing.claimed(claim.address, claim.mac, now)
+        elif (
+            self._defences.claimed(claim.address, claim.mac, by_agent=by_agent, now=now) and self._leave_at is None
+        ):
+            port.announce(claim.address)
 
     # Decisions.
 
     def _fence(self, now: float) -> None:
-        before = self._agreement.assignment
+        before, outlook = self._agreement.assignment, self._agreement.outlook
         self._agreement.fence(now)
+        if self._agreement.outlook != outlook:
+            self._tell(PeersChanged(self._agreement.outlook))
         self._counters.fenced += 1
         log.warning("this process was away too long: owning nothing until peers are heard")
         if self._leave_at is not None:
@@ -188,17 +208,34 @@ class Loop:
             self._beat(now)
         if self._agreement.standing is not standing:
             log.info("standing: %s, was %s", self._agreement.standing.name, standing.name)
-        before = self._agreement.assignment
+        before, outlook = self._agreement.assignment, self._agreement.outlook
         after = self._agreement.elect()
+        if self._agreement.outlook != outlook:
+            self._tell(PeersChanged(self._agreement.outlook))
         if after is not before:
             self._carry_out(before, after)
         if self._leave_at is not None and now >= self._leave_at:
             self._stopped = True
 
     def _carry_out(self, before: Assignment, after: Assignment) -> None:
-        """Make ports, schedules and the agent's knowledge agree with the assignment."""
+        """Make trials, ports, schedules and the agent's knowledge agree with the assignment."""
         self._agent_macs = self._agreement.agent_macs()
-        self._arrange_ports(after.owned)
+        now = clock()
+        for address in before.owned.keys() - after.owned.keys():
+            if self._probing.stop(address):
+                self._tell(ConflictOver(address))
+        for address, placement in after.owned.items():
+            moved = before.owned.get(address) != placement
+            if moved and address not in self._shown.owned and self._probing.needs(address):
+                self._probing.start(address, now)
+        self._show(after)
+
+    def _show(self, assignment: Assignment) -> None:
+        """Announce and answer for what is owned and under trial no more."""
+        owned = {address: at for address, at in assignment.owned.items() if address not in self._probing}
+        before, after = self._shown, replace(assignment, owned=owned)
+        self._shown = after
+        self._arrange_ports(assignment.owned)
         now = clock()
         for address in before.owned.keys() - after.owned.keys():
             self._schedule.stop(address)
@@ -223,7 +260,9 @@ class Loop:
             try:
                 if placement.index not in self._ports:
                     self._open_port(placement)
-                self._ports[placement.index].own(addresses)
+                probed = {address for address in addresses if address in self._probing}
+                answered = [address for address in addresses if address not in probed]
+                self._ports[placement.index].own(answered, probed)
             except OSError as error:
                 # Others can serve what this interface cannot, once they hear that it is not offered.
                 log.warning("leaving out %s until an interface changes: %s", placement.interface, error)
@@ -249,14 +288,36 @@ class Loop:
     def _beat(self, now: float) -> None:
         for peer in self._agreement.beat(now):
             self._courier.send(peer, self._agreement.message_to(peer, now))
+        for address, mac in self._defences.strangers(now, self._agent_macs):
+            self._tell(self._conflict(address, mac))
         for address in self._defences.over(now):
             self._tell(ConflictOver(address))
 
+    def _probe(self, now: float) -> None:
+        found = self._probing.step(now, self._agent_macs, constants.PROBES_PER_TURN)
+        for address in found.probe:
+            if (port := self._port_of(address)) is not None:
+                port.probe(address)
+        for address, mac in found.taken:
+            self._counters.probe_conflicts += 1
+            self._tell(self._conflict(address, mac))
+        for address in found.relieved:
+            self._tell(ConflictOver(address))
+        if found.free:
+            self._show(self._agreement.assignment)
+
+    def _conflict(self, address: IPAddress, mac: bytes) -> Conflict:
+        port = self._port_of(address)
+        interface = port.placement.interface if port is not None else ""
+        return Conflict(address, format_mac(mac), interface, announced=address not in self._probing)
+
     def _announce(self, address: IPAddress) -> None:
-        placement = self._agreement.assignment.owned.get(address)
-        port = self._ports.get(placement.index) if placement is not None else None
-        if port is not None:
+        if (port := self._port_of(address)) is not None:
             port.announce(address)
+
+    def _port_of(self, address: IPAddress) -> Port | None:
+        placement = self._agreement.assignment.owned.get(address)
+        return self._ports.get(placement.index) if placement is not None else None
 
     def _tell(self, change: Change) -> None:
         try:

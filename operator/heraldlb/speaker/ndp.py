@@ -131,6 +131,14 @@ def answer(solicitation: NeighborSolicitation, mac: bytes) -> bytes:
     ).encode()
 
 
+def probe(address: IPv6Address, mac: bytes) -> bytes:
+    """The question whether anybody has `address`, from `::` and so without a link-layer option (RFC 4862 section
+    5.4.2)."""
+    group = solicited_node(address)
+    header = EthernetHeader(multicast_mac(group), mac, ETHERTYPE_IPV6)
+    return NeighborSolicitation(header, UNSPECIFIED, group, address).encode()
+
+
 def announcement(address: IPv6Address, mac: bytes) -> bytes:
     """The unsolicited advertisement to all nodes that moves `address` to `mac` (RFC 4861 section 7.2.6)."""
     header = EthernetHeader(ALL_NODES_MAC, mac, ETHERTYPE_IPV6)

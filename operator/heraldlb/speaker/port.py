@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -50,16 +50,20 @@ class Port:
             Source(self._ndp, self._responder.react_to_ndp),
         )
 
-    def own(self, addresses: Iterable[IPAddress]) -> None:
-        """Answer for these and no others. Raises OSError if the interface is gone."""
-        self._responder.own(addresses)
+    def own(self, addresses: Iterable[IPAddress], probed: Collection[IPAddress] = ()) -> None:
+        """Answer for these and no others; report claims to them and to those `probed`. Raises OSError if the
+        interface is gone."""
+        self._responder.own(addresses, probed)
         self._groups.set(self._responder.groups())
 
     def announce(self, address: IPAddress) -> None:
         """Tell the LAN that the address is here."""
-        via = self._arp if isinstance(address, IPv4Address) else self._ndp
         for frame in self._responder.announcement(address):
-            self._send(via, frame)
+            self._send(self._socket_for(address), frame)
+
+    def probe(self, address: IPAddress) -> None:
+        """Ask the LAN whether a host has the address."""
+        self._send(self._socket_for(address), self._responder.probe(address))
 
     def serve(self, source: Source, clock: Callable[[], float], until: float) -> list[Claim]:
         """Answer what waits in one socket, and return the claims among it.
@@ -90,6 +94,9 @@ class Port:
         self._groups.close()
         self._arp.close()
         self._ndp.close()
+
+    def _socket_for(self, address: IPAddress) -> socket.socket:
+        return self._arp if isinstance(address, IPv4Address) else self._ndp
 
     def _send(self, via: socket.socket, frame: bytes) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Somebody at `mac` says that an owned address is theirs."""
+    """Somebody at `mac` says that an owned address is theirs, or probes for one that is being probed here."""
 
     address: IPAddress
     mac: bytes
@@ -69,12 +69,14 @@ class Responder:
         self._mac = mac
         self._counters = counters
         self._addresses: dict[bytes, IPAddress] = {}
+        self._silent: frozenset[IPAddress] = frozenset()
         self._multicast = TokenBucket(MULTICAST_ANSWERS_PER_SECOND)
         self.own(())
 
-    def own(self, addresses: Iterable[IPAddress]) -> None:
-        """Answer for these and no others."""
-        self._addresses = {address.packed: address for address in addresses}
+    def own(self, addresses: Iterable[IPAddress], probed: Collection[IPAddress] = ()) -> None:
+        """Answer for these and no others; look out for claims to them and to those `probed`."""
+        self._silent = frozenset(probed)
+        self._addresses = {address.packed: address for address in (*addresses, *probed)}
         self._read_arp = lru_cache(REMEMBERED_FRAMES)(self._arp)
         self._read_ndp = lru_cache(REMEMBERED_FRAMES)(self._ndp)
 
@@ -97,16 +99,24 @@ class Responder:
             return arp.announcements(address, self._mac)
         return (ndp.announcement(address, self._mac),)
 
+    def probe(self, address: IPAddress) -> bytes:
+        """The frame that asks the LAN whether a host has the address."""
+        self._counters.probes += 1
+        if isinstance(address, IPv4Address):
+            return arp.probe(address, self._mac)
+        return ndp.probe(address, self._mac)
+
     def groups(self) -> frozenset[IPv6Address]:
-        """The multicast groups in which solicitations for the owned addresses arrive."""
-        return frozenset(ndp.solicited_node(a) for a in self._addresses.values() if isinstance(a, IPv6Address))
+        """The multicast groups in which solicitations for the owned addresses, and claims to them, arrive."""
+        owned = [address for address in self._addresses.values() if isinstance(address, IPv6Address)]
+        return frozenset(map(ndp.solicited_node, owned)) | (frozenset({ndp.ALL_NODES}) if owned else frozenset())
 
     def _react(self, reading: _Reading, now: float) -> bytes | Claim | None:
         if reading.to_all and not self._multicast.take(now):
             self._counters.frames[Outcome.LIMITED] += 1
             return None
         self._counters.frames[reading.outcome] += 1
-        if reading.address is not None:
+        if reading.address is not None and reading.address not in self._silent:
             counters = self._of(reading.address)
             if reading.claim is not None:
                 counters.claims += 1
@@ -128,6 +138,8 @@ class Responder:
             return _claim(claimed, packet.sender_mac)
         if wanted is None or packet.operation != arp.REQUEST:
             return _UNRELATED
+        if wanted in self._silent:
+            return _claim(wanted, packet.sender_mac) if packet.sender_ip == arp.UNSPECIFIED else _UNRELATED
         return _Reading(Outcome.ANSWERED, wanted, arp.answer(packet, self._mac))
 
     def _ndp(self, frame: bytes) -> _Reading:
@@ -146,8 +158,10 @@ class Responder:
             return _claim(claimed, station)
         if wanted is None:
             return _UNRELATED
-        reply = ndp.answer(message, self._mac)
-        return _Reading(Outcome.ANSWERED, wanted, reply, to_all=message.source == ndp.UNSPECIFIED)
+        probing = message.source == ndp.UNSPECIFIED
+        if wanted in self._silent:
+            return _claim(wanted, station) if probing else _UNRELATED
+        return _Reading(Outcome.ANSWERED, wanted, ndp.answer(message, self._mac), to_all=probing)
 
     def _of(self, address: IPAddress) -> AddressCounters:
         return self._counters.addresses.setdefault(address, AddressCounters())

@@ -41,6 +41,10 @@ class SpeakerStats:
     """Heartbeats sent."""
     send_errors: int
     """Frames and heartbeats that the kernel did not take."""
+    probes: int
+    """Probes sent for addresses that nobody had announced before."""
+    probe_conflicts: int
+    """Times probing found a host that has the address."""
     fenced: int
     """Times the node found that it had been away and gave everything up."""
     elections: int
@@ -71,6 +75,8 @@ class Counters:
     frames: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     send_errors: int = 0
+    probes: int = 0
+    probe_conflicts: int = 0
     fenced: int = 0
     round_trip: float | None = None
 
@@ -89,6 +95,8 @@ class Counters:
             frames=dict(list(self.frames.items())),
             sent=self.sent,
             send_errors=self.send_errors,
+            probes=self.probes,
+            probe_conflicts=self.probe_conflicts,
             fenced=self.fenced,
             elections=elections,
             round_trip=self.round_trip,

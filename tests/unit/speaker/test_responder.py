@@ -1,4 +1,4 @@
-"""From a frame to an answer or a claim, and what is done about claims."""
+"""From a frame to an answer or a claim."""
 
 from __future__ import annotations
 
@@ -12,13 +12,7 @@ from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, I
 from scapy.layers.l2 import ARP, Ether
 
 from heraldlb.speaker import arp, ndp
-from heraldlb.speaker.constants import (
-    CONFLICT_QUIET,
-    DEFEND_INTERVAL,
-    MULTICAST_ANSWERS_PER_SECOND,
-    RIVAL_INTERVAL,
-)
-from heraldlb.speaker.defence import Defence, Defences
+from heraldlb.speaker.constants import MULTICAST_ANSWERS_PER_SECOND
 from heraldlb.speaker.responder import Claim, Outcome, Responder
 from heraldlb.speaker.stats import Counters
 
@@ -124,6 +118,49 @@ def test_an_advertisement_or_solicitation_of_another_host_in_the_addresss_name_i
     assert responder.react_to_ndp(bytes(solicitation), 0.0) == Claim(V6, THEIRS)
 
 
+def advertise(target: str = "fd00::9", **fields: Any) -> bytes:
+    header = Ether(src=THEIRS.hex(":"), dst="33:33:00:00:00:01")
+    body = ICMPv6ND_NA(tgt=target, S=0, **fields) / ICMPv6NDOptDstLLAddr(lladdr=THEIRS.hex(":"))
+    return bytes(header / IPv6(src=target, dst="ff02::1", hlim=255) / body)
+
+
+def test_a_probed_address_is_not_answered_for(responder: Responder) -> None:
+    responder.own([], probed=[V4, V6])
+    assert responder.react_to_arp(who_has(), 0.0) is None
+    assert responder.react_to_ndp(solicit(), 0.0) is None
+
+
+def test_a_probed_address_is_claimed_by_who_answers_and_by_who_probes_for_it_too(responder: Responder) -> None:
+    responder.own([], probed=[V4, V6])
+    answer = who_has(target="0.0.0.0", sender="10.0.0.9", dst=OURS.hex(":"), op=2)
+    for frame in (answer, who_has(sender="0.0.0.0")):
+        assert responder.react_to_arp(frame, 0.0) == Claim(V4, THEIRS)
+    for frame in (advertise(), solicit(src="::")):
+        assert responder.react_to_ndp(frame, 0.0) == Claim(V6, THEIRS)
+
+
+def test_a_probed_address_is_not_counted_as_announced(responder: Responder, counters: Counters) -> None:
+    responder.own([], probed=[V4])
+    responder.react_to_arp(who_has(sender="10.0.0.9"), 0.0)
+    responder.probe(V4)
+    assert counters.addresses == {}
+    assert counters.probes == 1
+
+
+def test_our_own_probes_that_come_back_are_no_claim(responder: Responder) -> None:
+    responder.own([], probed=[V4, V6])
+    assert responder.react_to_arp(responder.probe(V4), 0.0) is None
+    assert responder.react_to_ndp(responder.probe(V6), 0.0) is None
+
+
+def test_claims_and_questions_arrive_in_the_groups_of_owned_and_probed_addresses(responder: Responder) -> None:
+    assert responder.groups() == {ndp.solicited_node(V6), ndp.ALL_NODES}
+    responder.own([V4], probed=[V6])
+    assert responder.groups() == {ndp.solicited_node(V6), ndp.ALL_NODES}
+    responder.own([V4])
+    assert responder.groups() == frozenset()
+
+
 def test_our_own_announcements_that_come_back_are_no_claim(responder: Responder) -> None:
     assert [responder.react_to_arp(frame, 0.0) for frame in responder.announcement(V4)] == [None, None]
     assert [responder.react_to_ndp(frame, 0.0) for frame in responder.announcement(V6)] == [None]
@@ -145,44 +182,3 @@ def test_what_happens_to_an_address_is_counted(responder: Responder, counters: C
     counted = counters.addresses[V4]
     assert (counted.requests, counted.answers, counted.announcements, counted.claims) == (1, 1, 1, 1)
     assert counters.frames == {Outcome.ANSWERED: 1, Outcome.CLAIM: 1, Outcome.MALFORMED: 1}
-
-
-def test_a_stranger_is_reported_once_and_answered_once_in_a_defence_interval() -> None:
-    defences = Defences()
-    reactions = [defences.claimed(V4, THEIRS, by_agent=False, now=n * DEFEND_INTERVAL / 10) for n in range(11)]
-    assert reactions[0] == Defence(announce=True, report=True)
-    assert reactions[1:10] == [Defence(announce=False, report=False)] * 9
-    assert reactions[10] == Defence(announce=True, report=False)
-
-
-def test_strangers_that_take_turns_are_not_reported_at_every_frame() -> None:
-    defences = Defences()
-    reports = [
-        defences.claimed(V4, bytes((2, 0, 0, 0, 0, n % 200)), by_agent=False, now=n / 1_000).report
-        for n in range(5_000)
-    ]
-    assert sum(reports) == 1
-
-
-def test_another_agent_is_no_stranger_but_is_reminded() -> None:
-    defences = Defences()
-    assert defences.claimed(V4, THEIRS, by_agent=True, now=1.0) == Defence(announce=True, report=False)
-    assert defences.claimed(V4, THEIRS, by_agent=True, now=1.1) == Defence(announce=False, report=False)
-    assert defences.claimed(V4, THEIRS, by_agent=True, now=1.0 + RIVAL_INTERVAL).announce
-    assert defences.over(1e9) == []
-
-
-def test_a_conflict_is_over_when_the_stranger_has_been_silent_and_can_come_again() -> None:
-    defences = Defences()
-    defences.claimed(V4, THEIRS, by_agent=False, now=0.0)
-    defences.claimed(V4, THEIRS, by_agent=False, now=5.0)
-    assert defences.over(5.0 + CONFLICT_QUIET - 0.1) == []
-    assert defences.over(5.0 + CONFLICT_QUIET) == [V4]
-    assert defences.claimed(V4, THEIRS, by_agent=False, now=99.0).report
-
-
-def test_a_conflict_over_an_address_given_up_is_over() -> None:
-    defences = Defences()
-    defences.claimed(V4, THEIRS, by_agent=False, now=0.0)
-    assert defences.released(V4)
-    assert not defences.released(V4)

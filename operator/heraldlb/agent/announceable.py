@@ -66,7 +66,8 @@ def announceable(
     names = frozenset(name for name in under.nodes_under(policies) & usable if not under.nodes.get(name))
     candidates = shared.setdefault(names, names)
     interfaces = combine([policy.announcement.interfaces for policy in policies])
-    return Announceable(record.address, interfaces, candidates, _weights(policies, candidates))
+    weights = _weights(policies, candidates)
+    return Announceable(record.address, interfaces, candidates, weights, probe=not record.announced_before)
 
 
 def hindrances(cluster: Cluster, record: ServiceAddress, under: Rules) -> dict[str, tuple[Hindrance, ...]]:
@@ -132,8 +133,8 @@ def usable_nodes(cluster: Cluster, services: Sequence[Service], nodes: Iterable[
 def endpoint_nodes(cluster: Cluster, service: Service) -> set[str]:
     """Nodes with a ready endpoint of the Service; where there is none, with one that still serves.
 
-    Endpoints of lost nodes count only where there are no others (see `Cluster.lost`). One outside the cluster counts
-    under the empty name.
+    Endpoints of lost nodes count only where there are no others (see `Cluster.lost`). One outside the cluster
+    counts under the empty name.
     """
     endpoints = [endpoint for slice_ in cluster.slices_of(service.id) for endpoint in slice_.endpoints]
     ready = {endpoint.node_name for endpoint in endpoints if endpoint.ready}

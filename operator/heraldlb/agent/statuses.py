@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from heraldlb.agent.announceable import holders
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.refusals import refusal
+from heraldlb.agent.rulebook import Rulebook
 from heraldlb.api.conditions import Condition, merge
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.reasons import Reason
-from heraldlb.api.serviceaddress import ServiceAddress, object_name
+from heraldlb.api.serviceaddress import ANNOUNCED_CONDITION, CONFLICT_CONDITION, ServiceAddress, object_name
 from heraldlb.api.times import written
 from heraldlb.kube import timestamps
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError, ApiUnavailableError
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 from heraldlb.kube.workqueue import WorkQueue
 from heraldlb.speaker.changes import (
+    AddressChange,
     Announcing,
-    Change,
     Conflict,
     ConflictOver,
     NotEligible,
@@ -41,27 +44,37 @@ CONTEST_DELAY = 1.0
 each other would otherwise do nothing else."""
 
 
+State = Announcing | Withdrawn | NotEligible | Conflict
+"""What was reported of an address last; a conflict, where it keeps the address from being announced."""
+
+
 class AnnouncementStatuses:
     """Writes the latest state of each address that concerns this node, however long the API server was away."""
 
-    def __init__(self, api: Api, cluster: Cluster, recorder: Recorder, node_name: str) -> None:
+    def __init__(self, api: Api, cluster: Cluster, recorder: Recorder, rulebook: Rulebook, node_name: str) -> None:
         self._api = api
         self._cluster = cluster
         self._recorder = recorder
+        self._rulebook = rulebook
         self._node_name = node_name
-        self._states: dict[IPAddress, Announcing | Withdrawn | NotEligible] = {}
+        self._states: dict[IPAddress, State] = {}
         self._conflicts: dict[IPAddress, Conflict] = {}
         self._unsettled: dict[IPAddress, asyncio.TimerHandle] = {}
         self._queue: WorkQueue[IPAddress] = WorkQueue()
 
-    def take(self, change: Change) -> None:
+    def take(self, change: AddressChange) -> None:
         """A change that the speaker reported. To be called in the event loop."""
         match change:
             case Conflict():
                 self._conflicts[change.address] = change
                 self._tell(change.address, Reason.ADDRESS_CONFLICT, _conflict_message(change), warning=True)
+                if not change.announced:
+                    self._unsettle(change.address)
+                    self._states[change.address] = change
             case ConflictOver():
                 self._conflicts.pop(change.address, None)
+                if isinstance(self._states.get(change.address), Conflict):
+                    del self._states[change.address]
             case NotEligible():
                 self._settle_in(change)
                 return
@@ -77,6 +90,16 @@ class AnnouncementStatuses:
         elif isinstance(change, Withdrawn):
             log.info("no longer announcing %s; now: %s", change.address, change.new_owner or "nobody")
         self._queue.mark(change.address)
+
+    def reconsider(self, addresses: Iterable[IPAddress]) -> None:
+        """What keeps nodes from announcing these may have changed, though still none can."""
+        for address in addresses:
+            if isinstance(self._states.get(address), NotEligible):
+                self._queue.mark(address)
+
+    def reconsider_all(self) -> None:
+        """As `reconsider`, of every address."""
+        self.reconsider(tuple(self._states))
 
     def _settle_in(self, change: NotEligible) -> None:
         """Believe that nobody is eligible once it has been so for a while."""
@@ -141,14 +164,13 @@ class AnnouncementStatuses:
         self._cluster.records.observe("MODIFIED", body)
         if isinstance(state, Announcing) and record.node != self._node_name:
             reason = Reason.HANDED_OVER if record.node else Reason.ANNOUNCING
-            came = f", taken over from {record.node}" if record.node else ""
+            came = self._predecessor(record.node)
             self._tell(address, reason, f"{address} is announced by {self._node_name} on {state.interface}{came}")
         elif isinstance(state, NotEligible):
-            self._tell(address, Reason.NO_ELIGIBLE_NODE, f"{address}: {_why(state)}", warning=True)
+            [announced] = [each for each in status["conditions"] if each["type"] == "Announced"]
+            self._tell(address, Reason.NO_ELIGIBLE_NODE, f"{address}: {announced['message']}", warning=True)
 
-    def _status(
-        self, record: ServiceAddress, state: Announcing | Withdrawn | NotEligible | None
-    ) -> dict[str, Any] | None:
+    def _status(self, record: ServiceAddress, state: State | None) -> dict[str, Any] | None:
         """The status to write, or None where it is right already or for another node to write."""
         fields: dict[str, Any] = dict.fromkeys(("node", "interface", "macAddress", "since"))
         stranger = record.stranger
@@ -161,26 +183,39 @@ class AnnouncementStatuses:
                     "since": written(state.since),
                     "conflict": None,
                 }
+                if not record.first_announced:
+                    fields["firstAnnounced"] = written(state.since)
                 stranger = ""
                 message = f"{self._node_name} answers on {state.interface} with {state.mac}"
-                conditions = [Condition("Announced", True, Reason.ANNOUNCING, message)]
+                conditions = [Condition(ANNOUNCED_CONDITION, True, Reason.ANNOUNCING, message)]
                 if (conflict := self._conflicts.get(record.address)) is not None:
-                    fields["conflict"] = {"macAddress": conflict.mac, "interface": conflict.interface}
+                    fields["conflict"] = _stranger(conflict)
                     stranger = conflict.mac
                     message = _conflict_message(conflict)
-                    conditions.append(Condition("Conflict", True, Reason.ADDRESS_CONFLICT, message))
-                elif any(entry.get("type") == "Conflict" for entry in record.conditions):
+                    conditions.append(Condition(CONFLICT_CONDITION, True, Reason.ADDRESS_CONFLICT, message))
+                elif any(entry.get("type") == CONFLICT_CONDITION for entry in record.conditions):
                     message = "no other host claims it"
-                    conditions.append(Condition("Conflict", False, Reason.ANNOUNCING, message))
-            case NotEligible() if self._speaks_for_all(state):
-                conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, _why(state))]
+                    conditions.append(Condition(CONFLICT_CONDITION, False, Reason.ANNOUNCING, message))
+            case Conflict():
+                fields["conflict"] = _stranger(state)
+                stranger = state.mac
+                message = _conflict_message(state)
+                conditions = [
+                    Condition(kind, kind == CONFLICT_CONDITION, Reason.ADDRESS_CONFLICT, message)
+                    for kind in (ANNOUNCED_CONDITION, CONFLICT_CONDITION)
+                ]
+            case NotEligible() if self._speaks_for_all():
+                if (why := self._refusal(record, state)) is None:
+                    return None
+                conditions = [Condition(ANNOUNCED_CONDITION, False, Reason.NO_ELIGIBLE_NODE, why)]
             case Withdrawn(new_owner=None) if record.node == self._node_name:
                 if holders(self._cluster, record):
                     message = f"{self._node_name} stopped, and no other node has taken over yet"
                 else:
-                    # What was seen of a stranger stays: nobody looks any more.
+                    # What was seen of a stranger stays: nobody looks any more. The next holder is probed for anew.
+                    fields["firstAnnounced"] = None
                     message = "no Service holds it any more"
-                conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, message)]
+                conditions = [Condition(ANNOUNCED_CONDITION, False, Reason.NO_ELIGIBLE_NODE, message)]
             case _:
                 return None
         merged = merge(record.conditions, conditions, timestamps.now())
@@ -194,10 +229,19 @@ class AnnouncementStatuses:
             return None
         return {**fields, "conditions": merged}
 
-    def _speaks_for_all(self, state: NotEligible) -> bool:
+    def _speaks_for_all(self) -> bool:
         """Every node finds out alike; one tells: the first that lives."""
-        alive = sorted(name for name, why in state.reasons.items() if why != "NotAlive")
-        return not alive or alive[0] == self._node_name
+        return self._node_name == min({self._node_name, *self._cluster.alive})
+
+    def _refusal(self, record: ServiceAddress, state: NotEligible) -> str | None:
+        silent = state.reasons.keys() - self._cluster.alive - {self._node_name}
+        return refusal(self._cluster, record, self._rulebook.rules(), state.reasons, silent)
+
+    def _predecessor(self, node: str) -> str:
+        if not node:
+            return ""
+        lost = ", whose agent is not heard any more" if node in self._cluster.lost else ""
+        return f", taken over from {node}{lost}"
 
     def _tell(self, address: IPAddress, reason: Reason, note: str, *, warning: bool = False) -> None:
         record = self._cluster.record(address)
@@ -206,15 +250,15 @@ class AnnouncementStatuses:
             self._recorder.record(Happening(subject, reason, note, "Announce", warning))
 
 
-def _why(state: NotEligible) -> str:
-    if not state.reasons:
-        return "there is no node to announce it"
-    listed = ", ".join(f"{name}: {why}" for name, why in sorted(state.reasons.items()))
-    return f"no node can announce it ({listed})"
+def _stranger(conflict: Conflict) -> dict[str, str]:
+    return {"macAddress": conflict.mac, "interface": conflict.interface}
 
 
 def _conflict_message(conflict: Conflict) -> str:
-    return (
-        f"{conflict.mac} on {conflict.interface} claims {conflict.address}, too: take the address off that host,"
-        " or out of the pool (spec.excluded)"
+    who = f"{conflict.mac} on {conflict.interface}"
+    what = (
+        f"{who} claims {conflict.address}, too"
+        if conflict.announced
+        else f"{conflict.address} is not announced, since {who} has it already"
     )
+    return f"{what}: take the address off that host, or out of the pool (spec.excluded)"

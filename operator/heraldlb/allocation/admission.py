@@ -140,12 +140,22 @@ def within_quota(
         return None
     if joining is not None and any(held.service.namespace == namespace for held in ledger.holdings(joining)):
         return None
-    if ledger.in_namespace(booked.pool.name, namespace) < limit:
+    if ledger.in_namespace(booked.pool.name, namespace) - _about_to_leave(booked, request, ledger) < limit:
         return None
     return Verdict(
         booked.pool.name,
         Reason.QUOTA_EXCEEDED,
         f'the namespace "{namespace}" holds {limit} of its addresses, which is maxPerNamespace',
+    )
+
+
+def _about_to_leave(booked: BookedPool, request: Request, ledger: Ledger) -> int:
+    """Addresses of the pool that another shall replace, and that nobody else of the namespace holds."""
+    return sum(
+        ledger.is_withheld(address)
+        and ledger.pool_of(address) == booked.pool.name
+        and all(held.service.namespace != request.service.namespace for held in ledger.others(address, request.uid))
+        for address in ledger.held_by(request.uid)
     )
 
 

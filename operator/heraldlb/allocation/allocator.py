@@ -107,7 +107,8 @@ def _serve(request: Request, family: Family, kept: Grant | None, book: PoolBook,
             return kept
         return _serve_named(request, wanted, book, ledger)
     wished = book.get(request.pool) if request.pool else None
-    if kept is not None and (not request.pool or (wished is not None and kept.address in wished)):
+    fitting = kept is not None and (not request.pool or (wished is not None and kept.address in wished))
+    if kept is not None and fitting and not ledger.is_withheld(kept.address):
         return kept
     if not len(book):
         return refuse(
@@ -116,7 +117,11 @@ def _serve(request: Request, family: Family, kept: Grant | None, book: PoolBook,
     if request.pool and wished is None:
         names = ", ".join(booked.pool.name for booked in book)
         return refuse(family, Reason.POOL_NOT_FOUND, f'there is no pool "{request.pool}"; there are: {names}')
-    return _serve_from([wished] if wished is not None else list(book), request, family, book, ledger)
+    result = _serve_from([wished] if wished is not None else list(book), request, family, book, ledger)
+    if isinstance(result, Refusal) and kept is not None and fitting:
+        message = f"{kept.address} is {ledger.quarantined[kept.address]}; {result.message}"
+        return Refusal(Reason.ADDRESS_QUARANTINED, message)
+    return result
 
 
 def _serve_from(
@@ -182,7 +187,11 @@ def _share(
 ) -> Grant | Refusal | None:
     """An address held under the request's sharing key that it may join; a refusal only if it must share."""
     terms = holding_of(request)
-    candidates = [address for address in ledger.under_key(request.sharing_key) if family_of(address) == family]
+    candidates = [
+        address
+        for address in ledger.under_key(request.sharing_key)
+        if family_of(address) == family and not ledger.is_withheld(address)
+    ]
     blocked = []
     for booked in pools:
         for address in candidates:

@@ -151,6 +151,11 @@ class Ledger:
         """Every quarantined address, held or not."""
         return self._quarantined
 
+    def is_withheld(self, address: IPAddress) -> bool:
+        """Whether no node announces the address because a stranger had it first."""
+        quarantine = self._quarantined.get(address)
+        return quarantine is not None and quarantine.withheld
+
     def pool_of(self, address: IPAddress) -> str:
         """The pool that the address was given from, or an empty name."""
         entry = self._entries.get(address)

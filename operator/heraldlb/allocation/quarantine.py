@@ -20,6 +20,9 @@ class Quarantine:
     """Unix seconds of the first sighting."""
     last_seen: float | None = None
     """Unix seconds of the last sighting; None while agents still see it."""
+    withheld: bool = False
+    """The stranger was there before any node announced the address, so none does, and nobody knows it yet: a holder
+    that did not ask for this very address is to have another."""
 
     @property
     def end(self) -> float | None:

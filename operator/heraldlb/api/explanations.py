@@ -248,23 +248,24 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
         Reason.NO_ELIGIBLE_NODE: Explanation(
             "No node may announce the address, so nobody reaches it from outside. The message says of each node why: "
             + "; ".join(f"*{words}*" for words in HINDRANCES.values())
-            + ". An endpoint that is terminating counts while it serves and none is ready. On an L2Announcement: its"
-            " node selector matches no node.",
-            "Of a new Service, look for a ready pod first: `kubectl get endpointslices`. Then do away with what the message"
-            " names: `kubectl uncordon` the node, remove its label, or have an L2Announcement cover this pool, Service"
-            " and node. Cordoned and excluded nodes announce, too, with `agent.ignoreCordon` and"
+            + ". An endpoint that is terminating counts while it serves and none is ready. On an L2Announcement:"
+            " its node selector matches no node.",
+            "Of a new Service, look for a ready pod first: `kubectl get endpointslices`. Then do away with what"
+            " the message names: `kubectl uncordon` the node, remove its label, or have an L2Announcement cover this"
+            " pool, Service and node. Cordoned and excluded nodes announce, too, with `agent.ignoreCordon` and"
             " `agent.ignoreExcludeLabel`. Where an interface or a prefix lacks, give a node an address of that"
-            " network, or move the pool to a network that the nodes have. Where an agent is not heard, look at its pod,"
-            " and open UDP port 7947 between the nodes.",
+            " network, or move the pool to a network that the nodes have. Where an agent is not heard, look at its"
+            " pod, and open UDP port 7947 between the nodes.",
             {ANNOUNCED: False, APPLIES: False},
             Event(Process.AGENT, warning=True),
         ),
         Reason.ADDRESS_CONFLICT: Explanation(
-            "A host that is none of the nodes claims an address that a node announces. Clients reach one or the"
-            " other.",
+            "A host that is none of the nodes claims the address. If it had it before any node announced it, no node"
+            " does, and the Service gets another address unless it asks for this very one. If it came later, the"
+            " node goes on: clients reach one or the other.",
             "Find that host by the link-layer (MAC) address in the message and take the address off it, or add the"
             " address to `spec.excluded` of the pool, upon which the Service gets another.",
-            {CONFLICT: True},
+            {ANNOUNCED: False, CONFLICT: True},
             Event(Process.AGENT, warning=True),
         ),
         Reason.FORWARDING_FAILED: Explanation(

@@ -13,9 +13,11 @@ from typing import Any
 from heraldlb.api.group import API_VERSION
 from heraldlb.api.objects import NamespacedName, Raw, entries, number, text
 from heraldlb.api.ranges import IPAddress, RangeError, parse_address
+from heraldlb.api.reasons import Reason
 from heraldlb.api.services import Protocol, Service, parse_protocol
 from heraldlb.api.times import parse_time, written_finely
 
+ANNOUNCED_CONDITION = "Announced"
 CONFLICT_CONDITION = "Conflict"
 
 
@@ -60,6 +62,8 @@ class ServiceAddress:
     interface: str = ""
     mac_address: str = ""
     since: str = ""
+    first_announced: str = ""
+    """When a node announced it for the first time since somebody holds it; empty: none has."""
     stranger: str = ""
     """The link-layer address of the host that claimed the address last, if the agent has said."""
     conditions: tuple[Raw, ...] = ()
@@ -81,6 +85,21 @@ class ServiceAddress:
             if text(condition, "type") == CONFLICT_CONDITION and text(condition, "status") == "True":
                 return parse_time(text(condition, "lastTransitionTime")) or 0.0
         return None
+
+    @property
+    def withheld(self) -> bool:
+        """Whether no node announces the address because another host had it before any did."""
+        return any(
+            text(condition, "type") == ANNOUNCED_CONDITION
+            and text(condition, "status") == "False"
+            and text(condition, "reason") == Reason.ADDRESS_CONFLICT
+            for condition in self.conditions
+        )
+
+    @property
+    def announced_before(self) -> bool:
+        """Whether some node has announced the address since somebody holds it."""
+        return bool(self.node or self.first_announced)
 
 
 def object_name(address: IPAddress) -> str:
@@ -120,6 +139,7 @@ def parse_service_address(raw: Raw) -> ServiceAddress | None:
         interface=text(raw, "status", "interface"),
         mac_address=text(raw, "status", "macAddress"),
         since=text(raw, "status", "since"),
+        first_announced=text(raw, "status", "firstAnnounced"),
         stranger=text(raw, "status", "conflict", "macAddress"),
         conditions=tuple(entries(raw, "status", "conditions")),
         uid=text(raw, "metadata", "uid"),

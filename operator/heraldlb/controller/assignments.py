@@ -130,7 +130,11 @@ class Assignments:
 
     def watch(self, record: ServiceAddress, now: float) -> list[NamespacedName]:
         """Take in whether agents see a stranger answer for it. Returns whom that could help, oldest first."""
-        return self.waiting() if self._keeping.watch(record, now) else []
+        before = self.ledger.is_withheld(record.address)
+        ended = self._keeping.watch(record, now)
+        if self.ledger.is_withheld(record.address) and not before:
+            return [holding.service for holding in self.ledger.holdings(record.address)]
+        return self.waiting() if ended else []
 
     def free(self, address: IPAddress) -> list[NamespacedName]:
         """A user deleted the record: it is kept for nobody any more. Returns whom that could help, oldest first."""

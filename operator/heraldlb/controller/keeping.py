@@ -94,7 +94,7 @@ class Keeping:
         if (seen := record.contested_since) is not None:
             since = known.since if known is not None else min(seen, now)
             mac = record.stranger or (known.mac if known is not None else "")
-            self._enter_quarantine(record.address, Quarantine(mac, since))
+            self._enter_quarantine(record.address, Quarantine(mac, since, withheld=record.withheld))
         elif known is not None and known.last_seen is None:
             self._end_quarantine(record.address)
             return True

@@ -20,6 +20,7 @@ KEY = "heraldlb.io/sharing-key"
 RELEASED = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""
 STRANGER = Quarantine("02:00:5e:00:53:01", RELEASED)
+WITHHELD = Quarantine("02:00:5e:00:53:01", RELEASED, withheld=True)
 
 
 def reserve(desk: Desk, address: str, *names: str, released: float = RELEASED, moved: bool = False) -> None:
@@ -122,6 +123,51 @@ def test_a_quarantined_address_stays_with_its_holder_and_is_given_to_nobody_else
     desk.ledger.quarantine(ip("10.0.0.1"), STRANGER)
     assert desk.give("web", annotations={KEY: "k"}) == ["10.0.0.1"]
     assert desk.give("joins", annotations={KEY: "k"}, ports=[{"port": 53, "protocol": "UDP"}]) == ["10.0.0.2"]
+
+
+def test_who_holds_an_address_that_a_stranger_had_first_gets_another() -> None:
+    desk = Desk(pool("lan", "10.0.0.1-10.0.0.2", maxPerNamespace=1))
+    desk.give("web")
+    desk.ledger.quarantine(ip("10.0.0.1"), WITHHELD)
+    assert desk.give("web") == ["10.0.0.2"]
+    assert desk.give("web") == ["10.0.0.2"]
+
+
+def test_who_asks_for_that_very_address_keeps_it() -> None:
+    desk = Desk(pool("lan", "10.0.0.1-10.0.0.2"))
+    wish = {ADDRESSES: "10.0.0.1"}
+    desk.give("web", annotations=wish)
+    desk.ledger.quarantine(ip("10.0.0.1"), WITHHELD)
+    assert desk.give("web", annotations=wish) == ["10.0.0.1"]
+
+
+def test_where_there_is_no_other_it_is_kept_until_one_comes() -> None:
+    desk = Desk(pool("lan", "10.0.0.1"))
+    desk.give("web")
+    desk.ledger.quarantine(ip("10.0.0.1"), WITHHELD)
+    outcome = desk.ask(request("web"))
+    assert addresses(outcome) == ["10.0.0.1"]
+    assert (outcome.satisfied, outcome.waiting, outcome.reason) == (False, True, Reason.ADDRESS_QUARANTINED)
+    assert "02:00:5e:00:53:01 answers for it" in outcome.message
+    assert outcome.message.endswith('its one IPv4 address is assigned; the Service keeps 10.0.0.1 from pool "lan"')
+    desk.pools(pool("lan", "10.0.0.1-10.0.0.2"))
+    assert desk.give("web") == ["10.0.0.2"]
+
+
+def test_sharers_of_an_address_that_a_stranger_had_first_move_together() -> None:
+    desk = Desk(pool("lan", "10.0.0.1-10.0.0.2"))
+    wishes = {KEY: "k", "heraldlb.io/sharing": "Required"}
+    dns = [{"port": 53, "protocol": "UDP"}]
+    assert desk.give("web", annotations=wishes) == desk.give("dns", annotations=wishes, ports=dns) == ["10.0.0.1"]
+    desk.ledger.quarantine(ip("10.0.0.1"), WITHHELD)
+    assert desk.give("web", annotations=wishes) == desk.give("dns", annotations=wishes, ports=dns) == ["10.0.0.2"]
+
+
+def test_of_two_families_only_the_one_that_a_stranger_had_first_changes() -> None:
+    desk = Desk(pool("lan", "10.0.0.1-10.0.0.2", "fd00::1-fd00::2"))
+    assert desk.give("web", **DUAL) == ["10.0.0.1", "fd00::1"]
+    desk.ledger.quarantine(ip("fd00::1"), WITHHELD)
+    assert desk.give("web", **DUAL) == ["10.0.0.1", "fd00::2"]
 
 
 def test_asked_for_by_name_a_quarantined_address_is_refused_with_who_answers() -> None:

@@ -192,11 +192,19 @@ def test_a_status_that_shows_what_is_kept_for_another_is_not_believed() -> None:
     assert made.adopt_shown(request("web", uid="another"), ADDRESS)
 
 
-def seen(*, contested: bool) -> ServiceAddress:
+def seen(*, contested: bool, announced: bool = True) -> ServiceAddress:
     """The record of the held address, as its agent has written it."""
-    condition = {"type": "Conflict", "status": str(contested), "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    conditions = (
+        {"type": "Conflict", "status": str(contested), "lastTransitionTime": "2026-01-01T00:00:00Z"},
+        {
+            "type": "Announced",
+            "status": str(announced),
+            "reason": "Announcing" if announced else "AddressConflict",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        },
+    )
     holders = (Holder(WEB.service, WEB.uid),)
-    return ServiceAddress(ADDRESS, "lan", holders, stranger="02:00:5e:00:53:01", conditions=(condition,))
+    return ServiceAddress(ADDRESS, "lan", holders, stranger="02:00:5e:00:53:01", conditions=conditions)
 
 
 def test_a_quarantine_begins_and_ends_with_what_agents_see() -> None:
@@ -208,6 +216,16 @@ def test_a_quarantine_begins_and_ends_with_what_agents_see() -> None:
     assert made.next_expiry() is None
     assert made.watch(seen(contested=False), NOW) == [waiting.service]
     assert not made.ledger.quarantined
+
+
+def test_who_holds_an_address_that_a_stranger_had_first_is_visited_once() -> None:
+    made = assignments()
+    assert made.watch(seen(contested=True), NOW) == []
+    assert made.watch(seen(contested=True, announced=False), NOW) == [WEB.service]
+    assert made.watch(seen(contested=True, announced=False), NOW) == []
+    assert made.ledger.is_withheld(ADDRESS)
+    made.watch(seen(contested=False), NOW)
+    assert not made.ledger.is_withheld(ADDRESS)
 
 
 def test_once_nobody_looks_it_ends_after_a_fixed_time() -> None:

@@ -20,11 +20,39 @@ GRACE_INTERVALS: Final = 3
 """Heartbeat intervals a starting node listens, beyond one failure timeout, before it owns anything. Two are what a
 two-way exchange takes; the third is for a lost one."""
 
+FULL_MESH_NODES: Final = 8
+"""Nodes up to which everybody hears everybody: 350 datagrams a second sent and received at each of eight. Beyond,
+nodes hear their neighbours on a ring, 100 a second however many there are."""
+
+PATIENT_INTERVALS: Final = 2.5
+"""Heartbeat intervals without a word from a neighbour after which a node seeks the next one, so that it has found
+it by the time the neighbour is given up. Two datagrams lost in a row cost one in vain."""
+
+SEEK_FACTOR: Final = 4
+"""Growth, from round to round, of the number of nodes asked on one side of the ring while none of them answers.
+Four rounds pass until the failure timeout: thirty dead in a row are bridged by then."""
+
+SEEK_DEAD: Final = 4
+"""Nodes thought dead that a node hearing nobody asks in each round, on each side; one that hears somebody asks one.
+Bounds what a node that is cut off sends, most of it in vain."""
+
+TURNOVER: Final = 1.0
+"""Seconds a neighbour is heard on after a nearer one was found, so that while many come and go at once the ring
+does not fall apart; four failure timeouts."""
+
+NEWS_ROUNDS: Final = 2
+"""Rounds in which a change of a node's own state goes to everybody directly; of a hundred nodes, one in ten
+datagrams lost, one misses both. It learns it from its neighbours, an interval or two later."""
+
+MAX_REPORTED: Final = 8
+"""Third nodes told of in one message. Keeps it within an Ethernet frame."""
+
 WITNESS_MAX_AGE: Final = 5.0
 """Seconds for which a proof that the outside is reachable lets a node that hears no peer go on announcing."""
 
-LEAVE_LINGER: Final = 0.1
-"""Seconds a leaving node goes on answering after it said goodbye, while the new owners announce."""
+LEAVE_LINGER: Final = 2.0
+"""Seconds a leaving node goes on answering at the most, for addresses that nobody claims. Bounds how long an agent's
+end takes; claims come within milliseconds."""
 
 LEAVE_COPIES: Final = 3
 """Times the goodbye is sent: a lost datagram must not cost a failure timeout."""
@@ -43,6 +71,54 @@ MAX_PREFIXES: Final = 32
 
 MAX_NAME: Final = 253
 """Octets of a node name (a DNS subdomain, RFC 1123)."""
+
+PROBATION: Final = 10.0
+"""Seconds for which a node that joins an established cluster leaves addresses where they are: until it is clear that
+it stays. Also the seconds of serving after which a node is established."""
+
+PROBATION_MAX: Final = 300.0
+"""Seconds of probation at the most, however often the node failed."""
+
+DAMPING_MEMORY: Final = 600.0
+"""Seconds for which a failure of this node doubles its next probation (an idea of route flap damping, RFC 2439).
+Bounds how often a node that comes and goes can move addresses."""
+
+# Ownership.
+
+LOAD_BOUND: Final = (6, 5)
+"""The part of the mean, as a fraction, that no node's addresses exceed by more than rounding among nodes that could
+announce the same. Tighter would move more addresses between healthy nodes when one dies."""
+
+HANDOVER_LIMIT: Final = 10.0
+"""Seconds for which a node that may no longer announce an address goes on answering for it when the node that should
+take over does not claim it. So long the objects of one may be behind those of the other."""
+
+CEDE_INTERVAL: Final = 1.0
+"""Seconds between two reminders to the node that should take an address over, whose claim may have been lost."""
+
+CLAIM_COPIES_AFTER: Final = (0.0, 0.02, 0.06)
+"""Seconds after which copies of a claim go out. With one datagram in ten lost, one claim in a thousand is, and the
+exchange that follows an unheard one makes up for it."""
+
+CLAIMS_PER_MESSAGE: Final = 56
+"""Addresses claimed or ceded in one datagram, so that it fits an Ethernet frame in a cluster of some dozen nodes."""
+
+MAX_CLAIMS: Final = 512
+"""Addresses claimed or ceded in one message that is read; as MAX_HEARD."""
+
+MAX_TERM: Final = 0xFFFF_FFFF
+"""The highest term; it is not outbid. Nobody gets there who keeps to RECLAIM_AFTER."""
+
+RECLAIM_AFTER: Final = 1.0
+"""Seconds for which a node that yielded to a claim does not claim the address itself, though it thinks it its own;
+doubled each time. Bounds how often an address moves while two nodes know different objects."""
+
+RECLAIM_MAX: Final = 30.0
+"""Seconds between two such claims at the most. Twice as long without one, and the next wait is short again."""
+
+SETTLED_AFTER: Final = 1.0
+"""Seconds after which an announcement of an address is old enough that it is repeated when it turns out that another
+node answered, too."""
 
 # Announcing.
 

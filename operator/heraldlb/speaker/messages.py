@@ -5,7 +5,9 @@
     | name: length 1, octets | sections, each: type 1, length 2, value
     | HMAC-SHA256 over all before it, its first 16 octets
 
-All numbers in network byte order. Sections of a type that is not known are skipped, so that agents of neighbouring
+All numbers in network byte order. Sections: the peers heard and the interfaces offered, which together make a message
+complete; in a large cluster also a summary of the sender's view, and what it knows of third nodes (see `topology`).
+Sections of a type that is not known are skipped, so that agents of neighbouring
 releases understand each other; another version is another protocol. No field is a wall-clock time, so nodes'
 clocks may disagree: freshness is shown by the echo (see `membership`).
 """
@@ -21,7 +23,14 @@ from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
-from heraldlb.speaker.constants import MAX_HEARD, MAX_INTERFACES, MAX_MESSAGE_SIZE, MAX_NAME, MAX_PREFIXES
+from heraldlb.speaker.constants import (
+    MAX_HEARD,
+    MAX_INTERFACES,
+    MAX_MESSAGE_SIZE,
+    MAX_NAME,
+    MAX_PREFIXES,
+    MAX_REPORTED,
+)
 from heraldlb.speaker.interfaces import Offer, Prefix
 from heraldlb.speaker.standing import Standing
 
@@ -30,12 +39,17 @@ _VERSION: Final = 1
 _HEADER: Final = struct.Struct("!4sBBQQQQIB")
 _SECTION: Final = struct.Struct("!BH")
 _HEARD_ENTRY: Final = struct.Struct("!8sB")
+_SUMMARY: Final = struct.Struct("!QQ")
+_REPORT_HEADER: Final = struct.Struct("!8sQQBB")
 _TAG_SIZE: Final = 16
 
 _HEARD: Final = 1
 _OFFER: Final = 2
+_VIEW: Final = 4
+_REPORT: Final = 5
 
 _MAX_HELD: Final = 0xFFFF_FFFF
+_MAX_REPORT_HEARD: Final = 255
 
 
 class MessageError(ValueError):
@@ -56,6 +70,29 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """What a node in a large cluster says of its view instead of the view itself."""
+
+    since: int
+    """The first message of the sender's incarnation that told its present state: standing, peers heard, offers."""
+    digest: int
+    """Stands for the state of all nodes that the sender knows to live, its own included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the sender knows of a third node, as that node said it."""
+
+    node: bytes
+    """Its `node_id`."""
+    incarnation: int
+    since: int
+    standing: Standing
+    heard: tuple[bytes, ...] = ()
+    offers: tuple[Offer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One heartbeat from `sender` to one receiver."""
 
@@ -70,6 +107,10 @@ class Message:
     heard: Mapping[bytes, Standing] = field(default_factory=dict)
     """The peers it hears directly, by `node_id`."""
     offers: tuple[Offer, ...] = ()
+    complete: bool = field(default=True, kw_only=True)
+    """False: the receiver has `heard` and `offers` already, so they are left out."""
+    summary: Summary | None = field(default=None, kw_only=True)
+    reports: tuple[Report, ...] = field(default=(), kw_only=True)
 
 
 @lru_cache(maxsize=4_096)
@@ -93,8 +134,14 @@ def encode(message: Message, key: bytes) -> bytes:
         min(echo.held, _MAX_HELD),
         len(name),
     )
-    heard = b"".join(_HEARD_ENTRY.pack(*entry) for entry in list(message.heard.items())[:MAX_HEARD])
-    body = header + name + _SECTION.pack(_HEARD, len(heard)) + heard + _encode_offers(message.offers)
+    body = header + name
+    if message.complete:
+        heard = b"".join(_HEARD_ENTRY.pack(*entry) for entry in list(message.heard.items())[:MAX_HEARD])
+        body += _SECTION.pack(_HEARD, len(heard)) + heard + _encode_offers(message.offers)
+    if message.summary is not None:
+        body += _SECTION.pack(_VIEW, _SUMMARY.size) + _SUMMARY.pack(message.summary.since, message.summary.digest)
+    for report in message.reports[:MAX_REPORTED]:
+        body += _encode_report(report)
     return body + _tag(body, key)
 
 
@@ -122,15 +169,34 @@ def _decode_body(body: bytes) -> Message:
         raise MessageError(f"a name of {size} octets")
     heard: dict[bytes, Standing] = {}
     offers: list[Offer] = []
+    complete = False
+    summary = None
+    reports: list[Report] = []
     for kind, value in _sections(body[start:]):
         if kind == _HEARD:
+            complete = True
             heard.update((node, Standing(raw)) for node, raw in _HEARD_ENTRY.iter_unpack(value))
         elif kind == _OFFER:
             offers.append(_decode_offer(value))
-    if len(heard) > MAX_HEARD or len(offers) > MAX_INTERFACES:
-        raise MessageError(f"{len(heard)} peers heard and {len(offers)} interfaces offered are too many")
+        elif kind == _VIEW:
+            summary = Summary(*_SUMMARY.unpack(value))
+        elif kind == _REPORT:
+            reports.append(_decode_report(value))
+    if len(heard) > MAX_HEARD or len(offers) > MAX_INTERFACES or len(reports) > MAX_REPORTED:
+        raise MessageError(f"{len(heard)} peers, {len(offers)} interfaces and {len(reports)} reports are too many")
     echo = Echo(echo_incarnation, echo_sequence, held) if echo_incarnation else None
-    return Message(name.decode(), incarnation, sequence, Standing(standing), echo, heard, tuple(offers))
+    return Message(
+        name.decode(),
+        incarnation,
+        sequence,
+        Standing(standing),
+        echo,
+        heard,
+        tuple(offers),
+        complete=complete,
+        summary=summary,
+        reports=tuple(reports),
+    )
 
 
 def _sections(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -179,6 +245,25 @@ def _decode_offer(value: bytes) -> Offer:
     if len(prefixes) > MAX_PREFIXES:
         raise MessageError(f"{len(prefixes)} prefixes on one interface are too many")
     return Offer(name, mac, tuple(prefixes))
+
+
+@lru_cache(maxsize=1_024)
+def _encode_report(report: Report) -> bytes:
+    heard = report.heard[:_MAX_REPORT_HEARD]
+    value = _REPORT_HEADER.pack(report.node, report.incarnation, report.since, report.standing, len(heard))
+    value += b"".join(heard) + _encode_offers(report.offers)
+    return _SECTION.pack(_REPORT, len(value)) + value
+
+
+def _decode_report(value: bytes) -> Report:
+    node, incarnation, since, standing, count = _REPORT_HEADER.unpack_from(value)
+    start = _REPORT_HEADER.size
+    end = start + 8 * count
+    if end > len(value):
+        raise MessageError(f"a report of {count} peers heard is cut short")
+    heard = tuple(value[at : at + 8] for at in range(start, end, 8))
+    offers = tuple(_decode_offer(each) for kind, each in _sections(value[end:]) if kind == _OFFER)
+    return Report(node, incarnation, since, Standing(standing), heard, offers)
 
 
 def _tag(body: bytes, key: bytes) -> bytes:

@@ -17,11 +17,10 @@ import heraldlb.controller.process
 from heraldlb.allocation.requests import Request, request_of
 from heraldlb.api import group
 from heraldlb.api.annotations import ANNOTATIONS
-from heraldlb.api.explanations import ASSIGNED, CONDITION_TYPES, EXPLANATIONS, Process
-from heraldlb.api.reasons import Reason
+from heraldlb.api.explanations import ASSIGNED, CONDITION_TYPES, EXPLANATIONS, HINDRANCES, Process
+from heraldlb.api.reasons import Hindrance, Reason
 from heraldlb.api.service_fields import NOT_HONOURED, SERVICE_FIELDS
 from heraldlb.api.services import parse_service
-from heraldlb.speaker.election import Ineligible
 from tools.reference.metrics import agent_metrics, controller_metrics
 from tools.reference.page import PAGE, Definition, load_definitions, render
 
@@ -163,8 +162,9 @@ def test_every_condition_type_can_be_true_and_false() -> None:
 
 
 def test_every_word_for_why_a_node_does_not_announce_is_explained() -> None:
-    for word in Ineligible:
-        assert f"`{word}`" in EXPLANATIONS[Reason.NO_ELIGIBLE_NODE].meaning
+    assert set(HINDRANCES) == set(Hindrance)
+    for words in HINDRANCES.values():
+        assert f"*{words}*" in EXPLANATIONS[Reason.NO_ELIGIBLE_NODE].meaning
 
 
 def test_every_annotation_is_explained() -> None:

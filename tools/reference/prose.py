@@ -45,9 +45,10 @@ example](../examples/addresspool.yaml). There may be many pools.""",
 Optional. Without any, every address is announced from every node that may, on every interface whose network
 holds the address. As soon as there is one, an address is announced only where an L2Announcement that matches
 its pool and its Service allows it. Nodes labelled `node.kubernetes.io/exclude-from-external-load-balancers`
-never announce, unless agents are told to ignore that (`agent.ignoreExcludeLabel`).
+and cordoned nodes never announce, unless agents are told to ignore that (`agent.ignoreExcludeLabel`,
+`agent.ignoreCordon`).
 
-Accepted, but not acted on yet: `balancing: PerClient` and `nodePreferences`.""",
+Accepted, but not acted on yet: `balancing: PerClient`.""",
     "ServiceAddress": """\
 One for each address that is given or reserved, kept by Herald and named after the address (an IPv6 address as
 its eight groups, joined by `-`). Read it to see who has an address and which node announces it; there is no need

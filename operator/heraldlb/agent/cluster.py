@@ -56,9 +56,9 @@ class Cluster:
         self.alive: frozenset[str] = frozenset()
         """Other nodes whose agent lives, as this node's speaker knows."""
         self.lost: frozenset[str] = frozenset()
-        """Nodes whose agent lived and fell silent, long before the API server can know. Most likely they are dead or
-        cut off, and their endpoints with them; but an agent can die alone, so that those are used where there are no
-        others."""
+        """Nodes whose agent lived and fell silent, long before the API server can know. Most likely they are dead
+        or cut off, and their endpoints with them; but an agent can die alone, so that those are used where there
+        are no others."""
         self._slices: ByService[NamespacedName, EndpointSlice] = ByService()
         self._addresses: ByService[IPAddress, IPAddress] = ByService()
 

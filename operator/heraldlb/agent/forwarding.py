@@ -81,7 +81,8 @@ class ForwardingRole:
         if self._plan is None or view != self._view:
             services = self._cluster.services
             slices = {key: self._cluster.slices_of(key) for key in services}
-            self._plan = make_plan(services.values(), slices, view, frame_of(view, self._settings.forwarding))
+            frame = frame_of(view, self._settings.forwarding)
+            self._plan = make_plan(services.values(), slices, view, frame, self._cluster.lost)
             self._view = view
         else:
             self._plan = self._replan(self._plan, touched, view)
@@ -95,7 +96,8 @@ class ForwardingRole:
         changed, removed = [], []
         for key in touched:
             service = self._cluster.services.get(key)
-            planned = plan_service(service, self._cluster.slices_of(key), view) if service is not None else None
+            slices = self._cluster.slices_of(key)
+            planned = plan_service(service, slices, view, self._cluster.lost) if service is not None else None
             if planned is None:
                 removed.append(key)
             else:

@@ -17,6 +17,7 @@ from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.metrics import SpeakerCollector
+from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
 from heraldlb.agent.statuses import AnnouncementStatuses
@@ -31,6 +32,8 @@ from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Recorder
 from heraldlb.observability.health import Probe, serve
 from heraldlb.speaker.changes import Change as SpeakerChange
+from heraldlb.speaker.changes import PeersChanged
+from heraldlb.speaker.losses import Outlook
 from heraldlb.speaker.settings import SpeakerSettings
 from heraldlb.speaker.speaker import Speaker
 
@@ -81,6 +84,7 @@ class Agent:
         self._api = api
         self._cluster = Cluster()
         self._recorder = Recorder(api, AGENT_NAME, settings.node_name)
+        self._rulebook = Rulebook(self._cluster, settings)
         self._work: list[Callable[[], Coroutine[Any, Any, None]]] = [self._recorder.run]
         self._speaker: Speaker | None = None
         self._speaking: SpeakingRole | None = None
@@ -134,10 +138,12 @@ class Agent:
     def _add_speaker(self, settings: AgentSettings) -> None:
         key_file = KeyFile(settings.membership_key_file)
         loop = asyncio.get_running_loop()
-        statuses = AnnouncementStatuses(self._api, self._cluster, self._recorder, settings.node_name)
+        statuses = AnnouncementStatuses(
+            self._api, self._cluster, self._recorder, self._rulebook, settings.node_name
+        )
 
         def report(change: SpeakerChange) -> None:
-            loop.call_soon_threadsafe(statuses.take, change)
+            loop.call_soon_threadsafe(self._take, change)
 
         speaker = Speaker(
             SpeakerSettings(
@@ -150,7 +156,7 @@ class Agent:
             ),
             report,
         )
-        speaking = SpeakingRole(self._cluster, settings, speaker)
+        speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker)
         self._work += [key_file.follow, statuses.run, speaking.run, lambda: speaking.probe(self._api)]
         self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
 
@@ -158,10 +164,29 @@ class Agent:
         age = time.monotonic() - self._api.last_answer
         return None if age == float("inf") else age
 
+    def _take(self, change: SpeakerChange) -> None:
+        if isinstance(change, PeersChanged):
+            self._peers_changed(change.outlook)
+        elif self._statuses is not None:
+            self._statuses.take(change)
+
+    def _peers_changed(self, outlook: Outlook) -> None:
+        changed = self._cluster.lost ^ outlook.lost
+        self._cluster.alive, self._cluster.lost = outlook.alive, outlook.lost
+        if outlook.lost:
+            log.warning("lost without a goodbye: %s", ", ".join(sorted(outlook.lost)))
+        for service in self._cluster.services_on(changed) if changed else ():
+            self._service_changed(service)
+        if self._statuses is not None:
+            self._statuses.reconsider_all()
+
     def _service_changed(self, service: NamespacedName) -> None:
-        """The Service or its endpoints changed."""
+        """The Service or its endpoints changed, or the nodes that these are on."""
+        addresses = self._cluster.addresses_of(service)
         if self._speaking is not None:
-            self._speaking.touch(self._cluster.addresses_of(service))
+            self._speaking.touch(addresses)
+        if self._statuses is not None:
+            self._statuses.reconsider(addresses)
         if self._forwarding is not None:
             self._forwarding.touch([service])
 
@@ -178,8 +203,11 @@ class Agent:
             self._forwarding.touch()
 
     def _rules_changed(self) -> None:
+        self._rulebook.forget()
         if self._speaking is not None:
             self._speaking.touch_all()
+        if self._statuses is not None:
+            self._statuses.reconsider_all()
 
     def _record_changed(self, change: Change[ServiceAddress]) -> None:
         self._cluster.record_changed(change)

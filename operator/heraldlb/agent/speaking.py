@@ -7,8 +7,9 @@ import logging
 import time
 from collections.abc import Iterable
 
-from heraldlb.agent.announceable import Rules, announceable, peers, rules
+from heraldlb.agent.announceable import Rules, announceable, peers
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import AgentSettings
 from heraldlb.api.ranges import IPAddress
 from heraldlb.kube.client import Api, ApiError, ApiUnavailableError
@@ -27,13 +28,14 @@ PROBE_PERIOD = 0.5
 class SpeakingRole:
     """Keeps the speaker equal to what the mirrors say."""
 
-    def __init__(self, cluster: Cluster, settings: AgentSettings, speaker: Speaker) -> None:
+    def __init__(self, cluster: Cluster, settings: AgentSettings, rulebook: Rulebook, speaker: Speaker) -> None:
         self._cluster = cluster
         self._settings = settings
+        self._rulebook = rulebook
         self._speaker = speaker
         self._changed = asyncio.Event()
         self._touched: set[IPAddress] = set()
-        self._rules: Rules | None = None
+        self._all_touched = True
         self._applied = NOTHING_DESIRED
 
     def touch(self, addresses: Iterable[IPAddress]) -> None:
@@ -44,7 +46,7 @@ class SpeakingRole:
 
     def touch_all(self) -> None:
         """A Node or an L2Announcement may have changed."""
-        self._rules = None
+        self._all_touched = True
         self._changed.set()
 
     async def run(self) -> None:
@@ -58,7 +60,7 @@ class SpeakingRole:
                 self._supply()
             except Exception:
                 log.exception("what to announce could not be worked out, the speaker goes on as before")
-                self._rules = None
+                self._all_touched = True
             spent = time.perf_counter() - started
             await asyncio.sleep(spent * (1 / SHARE - 1))
 
@@ -77,12 +79,11 @@ class SpeakingRole:
         first = self._applied is NOTHING_DESIRED
         touched, self._touched = self._touched, set()
         others = self._applied.peers
-        if self._rules is None:
-            ignore = self._settings.ignore_exclude_label
-            self._rules = rules(self._cluster, ignore_exclude_label=ignore)
+        if self._all_touched:
+            self._all_touched = False
             others = peers(self._cluster, self._settings.node_name)
             touched = {record.address for record in self._cluster.records.values()} | self._applied.addresses.keys()
-        addresses = self._renewed(touched, self._rules)
+        addresses = self._renewed(touched, self._rulebook.rules())
         if first or addresses is not None or others != self._applied.peers:
             self._applied = Desired(self._applied.addresses if addresses is None else addresses, others)
             self._speaker.apply(self._applied)

@@ -241,18 +241,20 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
         ),
         Reason.HANDED_OVER: Explanation(
             "Another node than before announces the address: the former one failed, left, or lost its right to."
-            " The message names both, and says whether the former one was lost. Connections that were open may have to be made again.",
+            " The message names both, and says whether the former one was lost. Connections that were"
+            " open may have to be made again.",
             "Nothing, if it is rare. If it repeats, look at the former node and its network link.",
             event=Event(Process.AGENT),
         ),
         Reason.NO_ELIGIBLE_NODE: Explanation(
-            "No node may announce the address, so nobody reaches it from outside. The message says of each node why: "
+            "No node may announce the address, so nobody reaches it from outside. The message says of each node"
+            " why: "
             + "; ".join(f"*{words}*" for words in HINDRANCES.values())
             + ". An endpoint that is terminating counts while it serves and none is ready. On an L2Announcement:"
             " its node selector matches no node.",
             "Of a new Service, look for a ready pod first: `kubectl get endpointslices`. Then do away with what"
-            " the message names: `kubectl uncordon` the node, remove its label, or have an L2Announcement cover this"
-            " pool, Service and node. Cordoned and excluded nodes announce, too, with `agent.ignoreCordon` and"
+            " the message names: `kubectl uncordon` the node, remove its label, or have an L2Announcement cover"
+            " this pool, Service and node. Cordoned and excluded nodes announce, too, with `agent.ignoreCordon` and"
             " `agent.ignoreExcludeLabel`. Where an interface or a prefix lacks, give a node an address of that"
             " network, or move the pool to a network that the nodes have. Where an agent is not heard, look at its"
             " pod, and open UDP port 7947 between the nodes.",

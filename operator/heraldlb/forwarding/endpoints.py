@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -29,20 +29,37 @@ class _Candidate:
 
 
 def choose(
-    slices: Iterable[EndpointSlice], port: ServicePort, family: Family, *, node_name: str, zone: str
+    slices: Iterable[EndpointSlice],
+    port: ServicePort,
+    family: Family,
+    *,
+    node_name: str,
+    zone: str,
+    lost: Container[str] = (),
 ) -> EndpointLists:
     """The endpoints that listen on `port`, chosen for the node `node_name` in `zone` (empty: unknown).
 
     Ready endpoints are used, narrowed by topology hints for the Cluster list only; where there is none, those that
     still serve while terminating (KEP-1669). The two lists fall back independently.
+
+    Endpoints on `lost` nodes, whose agents fell silent, are used only where no other can serve at all: the node
+    may be alive and only its agent dead.
     """
-    candidates = _candidates(slices, port, family)
+    known = _candidates(slices, port, family)
+    reachable = [candidate for candidate in known if candidate.endpoint.node_name not in lost]
+    return _choose(reachable, node_name, zone) or _choose(known, node_name, zone) or EndpointLists()
+
+
+def _choose(candidates: Sequence[_Candidate], node_name: str, zone: str) -> EndpointLists | None:
+    """The lists from these, or None where none of them can serve."""
     ready = [candidate for candidate in candidates if candidate.endpoint.ready]
     draining = [c for c in candidates if c.endpoint.serving and c.endpoint.terminating]
 
     def here(candidate: _Candidate) -> bool:
         return candidate.endpoint.node_name == node_name
 
+    if not (ready or draining):
+        return None
     return EndpointLists(
         cluster=_backends(_near(ready, node_name, zone) or draining),
         local=_backends(list(filter(here, ready)) or list(filter(here, draining))),

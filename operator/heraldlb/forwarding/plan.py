@@ -5,7 +5,7 @@ Semantics: https://kubernetes.io/docs/reference/networking/virtual-ips/ (traffic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from heraldlb.api.endpoints import EndpointSlice
 from heraldlb.api.group import SERVICE_PROXY_NAME_LABEL
@@ -31,17 +31,21 @@ def make_plan(
     slices: Mapping[NamespacedName, Iterable[EndpointSlice]],
     node: NodeView,
     frame: Frame,
+    lost: Container[str] = (),
 ) -> Plan:
     """The whole plan from scratch; `Plan.replace` with `plan_service` changes single Services of it."""
-    planned = (plan_service(service, slices.get(service.id, ()), node) for service in services)
+    planned = (plan_service(service, slices.get(service.id, ()), node, lost) for service in services)
     return Plan(frame).replace(plan for plan in planned if plan is not None)
 
 
-def plan_service(service: Service, slices: Iterable[EndpointSlice], node: NodeView) -> ServicePlan | None:
+def plan_service(
+    service: Service, slices: Iterable[EndpointSlice], node: NodeView, lost: Container[str] = ()
+) -> ServicePlan | None:
     """One Service on this node, or None where there is nothing to forward.
 
     Headless and ExternalName Services, and those labelled `service.kubernetes.io/service-proxy-name`, are left
-    alone, and so is a family in which the Service has no cluster IP.
+    alone, and so is a family in which the Service has no cluster IP. `lost`: nodes whose agents fell silent (see
+    `choose`).
     """
     if service.type == "ExternalName" or SERVICE_PROXY_NAME_LABEL in service.labels:
         return None
@@ -53,7 +57,7 @@ def plan_service(service: Service, slices: Iterable[EndpointSlice], node: NodeVi
         if cluster_ip is None:
             continue
         for port in service.ports:
-            lists = choose(slices, port, family, node_name=node.name, zone=node.zone)
+            lists = choose(slices, port, family, node_name=node.name, zone=node.zone, lost=lost)
             local.update(backend.address for backend in lists.local)
             # The first claim stands where a Service has one address in two roles.
             servers.setdefault(Frontend(cluster_ip, port.protocol, port.port), _internal(service, lists))

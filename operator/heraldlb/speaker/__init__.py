@@ -5,7 +5,7 @@ How a frame becomes an answer, and a dead peer a new owner:
 
 * `loop` is one thread that waits on packet sockets, the membership sockets, netlink and timers.
 * `courier` carries authenticated heartbeats (`messages`). `agreement` decides with them: `membership` says who
-  lives, `standing` whether this node may own anything, `interfaces` where; `election` gives every address one
+  lives (`losses`: who did), `standing` whether this node may own anything, `interfaces` where; `election` gives every address one
   owner; `ownership` turns that into changes.
 * `responder` maps a received frame to an answer or a foreign claim, over the codecs `ethernet`, `arp`, `ndp`;
   `pacing` and `defence` say when announcements go out.
@@ -15,22 +15,26 @@ included.
 """
 
 from heraldlb.speaker.changes import (
+    AddressChange,
     Announcing,
     Change,
     Conflict,
     ConflictOver,
     NotEligible,
     NotEligibleOver,
+    PeersChanged,
     Withdrawn,
 )
 from heraldlb.speaker.desired import NOTHING_DESIRED, Announceable, Desired, Peer
 from heraldlb.speaker.election import Ineligible
+from heraldlb.speaker.losses import Outlook
 from heraldlb.speaker.settings import SpeakerSettings
 from heraldlb.speaker.speaker import Speaker
 from heraldlb.speaker.stats import SpeakerStats
 
 __all__ = [
     "NOTHING_DESIRED",
+    "AddressChange",
     "Announceable",
     "Announcing",
     "Change",
@@ -40,7 +44,9 @@ __all__ = [
     "Ineligible",
     "NotEligible",
     "NotEligibleOver",
+    "Outlook",
     "Peer",
+    "PeersChanged",
     "Speaker",
     "SpeakerSettings",
     "SpeakerStats",

@@ -75,4 +75,6 @@ class PeersChanged:
     outlook: Outlook
 
 
-Change = PeersChanged | Announcing | Withdrawn | NotEligible | NotEligibleOver | Conflict | ConflictOver
+AddressChange = Announcing | Withdrawn | NotEligible | NotEligibleOver | Conflict | ConflictOver
+
+Change = AddressChange | PeersChanged

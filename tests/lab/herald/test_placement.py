@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from heraldlb.api.explanations import HINDRANCES
+from heraldlb.api.reasons import Hindrance
 from lab.waiting import wait_for
 from tests.lab.herald.product import PATIENCE, condition
 
@@ -57,19 +59,19 @@ def _await_silence(lan: Lan, door: Exposed) -> None:
     )
 
 
-def _await_refusal(herald: Product, door: Exposed, why: str) -> None:
-    """Until status and Event say that no node can announce the addresses, and for each node why."""
-    expected = {f"{node}: {why}" for node in herald.lab.nodes}
+def _await_refusal(herald: Product, door: Exposed, why: Hindrance) -> None:
+    """Until status and Event say that no node can announce the addresses, and of every node this."""
+    expected = f"({', '.join(sorted(herald.lab.nodes))}: {HINDRANCES[why]})"
 
     def refused(address: str) -> bool:
         record = herald.record(address)
         announced = condition(record, "Announced")
         told = (announced.get("status"), announced.get("reason")) == ("False", "NoEligibleNode")
-        return told and all(each in announced["message"] for each in expected)
+        return told and expected in announced["message"]
 
     def told() -> bool:
         notes = herald.events(door.namespace, door.name, "NoEligibleNode")
-        return any(all(each in note for each in expected) for note in notes)
+        return any(expected in note for note in notes)
 
     for address in door.addresses:
         wait_for(f"{address} to be said to have no eligible node", lambda a=address: refused(a), PATIENCE)  # type: ignore[misc]
@@ -111,7 +113,7 @@ def test_a_policy_leaves_announcing_to_the_interfaces_it_names(
     door = shop.doors[0]
     with policy(lab, interfaces={"exclude": ["eth*"]}):
         _await_silence(lan, door)
-        _await_refusal(herald, door, "NoInterface")
+        _await_refusal(herald, door, Hindrance.NO_INTERFACE)
     with policy(lab, interfaces={"include": ["eth0"]}):
         lan.await_sole_answerer(door.addresses, herald.macs())
 
@@ -122,7 +124,7 @@ def test_a_policy_that_selects_no_node_silences_the_address_and_says_so_until_it
     door = shop.doors[0]
     with policy(lab, nodeSelector=_hostname("node-of-another-cluster")):
         _await_silence(lan, door)
-        _await_refusal(herald, door, "NotCandidate")
+        _await_refusal(herald, door, Hindrance.NOT_SELECTED)
         ready = wait_for(
             "the policy to say that it selects nothing",
             lambda: condition(lab.get("l2announcement", "tried"), "Ready"),
@@ -148,12 +150,58 @@ def test_a_node_labelled_as_excluded_hands_its_addresses_over(
     lan.await_sole_answerer(addresses, {herald.mac(node)})
 
 
+def test_a_cordoned_node_hands_its_addresses_over(shop: Shop, herald: Product, lab: Lab, lan: Lan) -> None:
+    node, *addresses = shop.pair()
+    since = {address: herald.placements()[address].since for address in addresses}
+    lab.kubectl("cordon", node)
+    try:
+        lan.await_sole_answerer(shop.addresses, herald.macs(node))
+        for address in addresses:
+            owner = herald.await_owner(address, *(set(lab.nodes) - {node}))
+            door, told = shop.door(address), f"{address} is announced by {owner} on eth0, taken over from {node}"
+            wait_for(
+                "an Event that names both nodes",
+                lambda door=door, told=told: told in herald.events(door.namespace, door.name, "HandedOver"),  # type: ignore[misc]
+                PATIENCE,
+            )
+            assert herald.placements()[address].since != since[address]
+    finally:
+        lab.kubectl("uncordon", node)
+
+
+def test_what_hinders_each_node_is_told_anew_when_it_changes(
+    shop: Shop, herald: Product, lab: Lab, lan: Lan
+) -> None:
+    door = shop.doors[0]
+    first, *others = sorted(lab.nodes)
+
+    def await_told(expected: str) -> None:
+        for address in door.addresses:
+            wait_for(
+                f"{address} to be said to be announced by nobody: {expected}",
+                lambda a=address: expected in condition(herald.record(a), "Announced").get("message", ""),  # type: ignore[misc]
+                PATIENCE,
+            )
+
+    with policy(lab, nodeSelector=_hostname(first)):
+        lan.await_sole_answerer(door.addresses, {herald.mac(first)})
+        lab.kubectl("cordon", first)
+        try:
+            await_told(f"({first}: cordoned; {', '.join(others)}: {HINDRANCES[Hindrance.NOT_SELECTED]})")
+            lab.kubectl("label", "node", first, f"{EXCLUDE}=")
+            await_told(f"({first}: cordoned, labelled {EXCLUDE}; {', '.join(others)}: ")
+        finally:
+            lab.kubectl("uncordon", first)
+            lab.kubectl("label", "node", first, f"{EXCLUDE}-")
+        lan.await_sole_answerer(door.addresses, {herald.mac(first)})
+
+
 @pytest.mark.parametrize("traffic_policy", ["Cluster", "Local"])
 def test_a_service_is_announced_while_it_has_ready_endpoints(
     traffic_policy: str, herald: Product, lab: Lab, namespace: str, lan: Lan
 ) -> None:
     door = herald.expose(namespace, "web", externalTrafficPolicy=traffic_policy)
-    _await_refusal(herald, door, "NotCandidate")
+    _await_refusal(herald, door, Hindrance.NO_ENDPOINT)
     assert not any(lan.ask_for(0.5, *door.addresses).values())
     herald.run(namespace, replicas=1)
     lan.await_sole_answerer(door.addresses, herald.macs())
@@ -162,4 +210,4 @@ def test_a_service_is_announced_while_it_has_ready_endpoints(
         herald.fetch(address)
     lab.kubectl("scale", "deployment/web", "-n", namespace, "--replicas=0")
     _await_silence(lan, door)
-    _await_refusal(herald, door, "NotCandidate")
+    _await_refusal(herald, door, Hindrance.NO_ENDPOINT)

@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 
-from heraldlb.agent.announceable import announceable, combine, peers, rules
+from heraldlb.agent.announceable import announceable, combine, hindrances, peers, rules
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.refusals import refusal
 from heraldlb.api.announcements import InterfaceFilter
+from heraldlb.api.objects import NamespacedName
+from heraldlb.api.reasons import Hindrance
 from heraldlb.speaker.desired import Announceable
+from heraldlb.speaker.election import Ineligible
 
 ADDRESS = ipaddress.ip_address("10.0.0.1")
 READY, NOT_READY = {"ready": True}, {"ready": False, "serving": False}
@@ -26,10 +30,13 @@ class Made(Cluster):
         self.version += 1
         return {"name": name, "namespace": namespace, "resourceVersion": str(self.version), **more}
 
-    def add_node(self, name: str, *, labels: dict[str, str] | None = None, unavailable: bool = False) -> None:
+    def add_node(
+        self, name: str, *, labels: dict[str, str] | None = None, unavailable: bool = False, cordoned: bool = False
+    ) -> None:
         conditions = [{"type": "NetworkUnavailable", "status": str(unavailable)}]
         status = {"conditions": conditions, "addresses": [{"type": "InternalIP", "address": "10.0.0.9"}]}
-        self.nodes.observe("ADDED", {"metadata": self.meta(name, labels=labels or {}), "status": status})
+        metadata, spec = self.meta(name, labels=labels or {}), {"unschedulable": cordoned}
+        self.nodes.observe("ADDED", {"metadata": metadata, "spec": spec, "status": status})
 
     def add_service(self, *, uid: str = "u", **spec: Any) -> None:
         metadata = self.meta("web", "default", uid=uid, labels={"app": "web"})
@@ -124,6 +131,128 @@ def test_nodes_that_are_excluded_or_without_network_do_not_announce(cluster: Mad
     cluster.add_node("n5", unavailable=True)
     assert candidates(cluster) == {"n1", "n2", "n3"}
     assert candidates(cluster, ignore_exclude_label=True) == {"n1", "n2", "n3", "n4"}
+
+
+def test_a_cordoned_node_does_not_announce_unless_told_to(cluster: Made) -> None:
+    cluster.add_node("n2", cordoned=True)
+    assert candidates(cluster) == {"n1", "n3"}
+    assert candidates(cluster, ignore_cordon=True) == {"n1", "n2", "n3"}
+
+
+def test_endpoints_of_a_lost_node_count_only_where_there_are_no_others(cluster: Made) -> None:
+    cluster.add_service(externalTrafficPolicy="Local")
+    cluster.add_endpoints(n1=READY, n2=TERMINATING)
+    cluster.lost = frozenset({"n1"})
+    assert candidates(cluster) == {"n2"}
+    cluster.lost = frozenset({"n1", "n2"})
+    assert candidates(cluster) == {"n1"}
+
+
+def test_an_address_whose_endpoints_are_all_on_lost_nodes_is_announced_all_the_same(cluster: Made) -> None:
+    cluster.lost = frozenset({"n1"})
+    assert candidates(cluster) == {"n1", "n2", "n3"}
+
+
+def test_the_services_of_a_node_are_those_with_an_endpoint_on_it(cluster: Made) -> None:
+    assert cluster.services_on({"n1"}) == {NamespacedName("default", "web")}
+    assert cluster.services_on({"n3"}) == set()
+
+
+def weights(cluster: Cluster) -> dict[str, int]:
+    found = wanted(cluster)
+    assert found is not None
+    return dict(found.weights)
+
+
+def test_preferences_of_the_policies_that_cover_an_address_add_up(cluster: Made) -> None:
+    def prefer(name: str, weight: int) -> dict[str, Any]:
+        return {"weight": weight, "nodeSelector": {"matchLabels": {"name": name}}}
+
+    assert weights(cluster) == {}
+    cluster.add_policy(
+        "some", nodePreferences=[prefer("n1", 10), prefer("n2", 5), {"weight": 1, "nodeSelector": {}}]
+    )
+    cluster.add_policy("more", nodePreferences=[prefer("n2", 100)])
+    cluster.add_policy("other-pool", addressPools=["dmz"], nodePreferences=[prefer("n3", 50)])
+    assert weights(cluster) == {"n1": 11, "n2": 106, "n3": 1}
+
+
+def test_a_policy_prefers_only_nodes_that_it_selects(cluster: Made) -> None:
+    everywhere = [{"weight": 7, "nodeSelector": {}}]
+    cluster.add_policy("n1", nodeSelector={"matchLabels": {"name": "n1"}}, nodePreferences=everywhere)
+    cluster.add_policy("n2", nodeSelector={"matchLabels": {"name": "n2"}})
+    assert candidates(cluster) == {"n1", "n2"}
+    assert weights(cluster) == {"n1": 7}
+
+
+def hindered(cluster: Cluster) -> dict[str, set[Hindrance]]:
+    record = cluster.record(ADDRESS)
+    assert record is not None
+    return {name: set(found) for name, found in hindrances(cluster, record, rules(cluster)).items()}
+
+
+def test_all_that_hinders_a_node_is_named_and_candidates_are_left_out(cluster: Made) -> None:
+    excluded = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+    cluster.add_service(externalTrafficPolicy="Local")
+    cluster.add_node("n2", cordoned=True, unavailable=True)
+    cluster.add_node("n3", labels=excluded)
+    assert hindered(cluster) == {
+        "n2": {Hindrance.CORDONED, Hindrance.NETWORK_UNAVAILABLE, Hindrance.NO_LOCAL_ENDPOINT},
+        "n3": {Hindrance.EXCLUDED, Hindrance.NO_LOCAL_ENDPOINT},
+    }
+    cluster.add_policy("elsewhere", nodeSelector={"matchLabels": {"name": "n9"}})
+    cluster.add_endpoints()
+    assert hindered(cluster)["n1"] == {Hindrance.NOT_SELECTED, Hindrance.NO_ENDPOINT}
+
+
+@pytest.mark.parametrize("policy", ["Cluster", "Local"])
+@pytest.mark.parametrize("selected", [None, "n1", "n9"])
+@pytest.mark.parametrize("endpoints", [{}, {"n1": READY}, {"n2": TERMINATING, "n3": NOT_READY}])
+def test_a_node_is_a_candidate_or_hindered_and_never_both(
+    cluster: Made, policy: str, selected: str | None, endpoints: dict[str, Any]
+) -> None:
+    cluster.add_service(externalTrafficPolicy=policy)
+    cluster.add_endpoints(**endpoints)
+    cluster.add_node("n4", cordoned=True)
+    if selected:
+        cluster.add_policy("one", nodeSelector={"matchLabels": {"name": selected}})
+    assert candidates(cluster) ^ hindered(cluster).keys() == {"n1", "n2", "n3", "n4"}
+    assert not candidates(cluster) & hindered(cluster).keys()
+
+
+def refused(cluster: Cluster, found: dict[str, Ineligible], *silent: str) -> str | None:
+    record = cluster.record(ADDRESS)
+    assert record is not None
+    return refusal(cluster, record, rules(cluster), found, silent)
+
+
+def test_a_refusal_names_every_node_and_what_hinders_it_in_words(cluster: Made) -> None:
+    cluster.add_node("n1", cordoned=True)
+    found = {
+        "n1": Ineligible.NOT_CANDIDATE,
+        "n2": Ineligible.NOT_ALIVE,
+        "n3": Ineligible.NO_PREFIX,
+        "n4": Ineligible.NO_PREFIX,
+    }
+    assert refused(cluster, found, "n2") == (
+        "no node can announce it (n1: cordoned; n2: its agent is not heard;"
+        " n3, n4: no interface with a prefix that holds the address)"
+    )
+    cluster.add_endpoints()
+    assert refused(cluster, {"n1": Ineligible.NOT_CANDIDATE}, "n1") == (
+        "no node can announce it (n1: cordoned, the Service has no ready endpoint, its agent is not heard)"
+    )
+    assert refused(cluster, {}) == "there is no node to announce it"
+
+
+def test_nothing_is_refused_that_a_node_has_become_able_to_announce(cluster: Made) -> None:
+    assert refused(cluster, {"n1": Ineligible.NOT_CANDIDATE, "n2": Ineligible.NOT_ALIVE}) is None
+
+
+@pytest.mark.parametrize("reason", Ineligible)
+def test_what_the_speaker_finds_has_words(cluster: Made, reason: Ineligible) -> None:
+    cluster.add_node("n1", cordoned=True)
+    assert refused(cluster, {"n1": reason}) is not None
 
 
 def test_with_policies_an_address_needs_one_that_covers_it(cluster: Made) -> None:

@@ -112,3 +112,49 @@ def test_an_address_in_two_slices_counts_once_and_as_not_terminating(names: tupl
     new = slice_of(endpoint("10.0.0.1"), name=names[1])
     for order in ([old, new], [new, old]):
         assert choose(order, HTTP, "IPv4", node_name="n1", zone="").cluster == backends("10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "lost", "cluster"),
+    [
+        pytest.param(
+            [endpoint("10.0.0.1", "n2"), endpoint("10.0.0.2", "n3")],
+            {"n2"},
+            ["10.0.0.2"],
+            id="not while others are ready",
+        ),
+        pytest.param(
+            [endpoint("10.0.0.1", "n2"), draining("10.0.0.2", "n3")],
+            {"n2"},
+            ["10.0.0.2"],
+            id="not while others drain",
+        ),
+        pytest.param(
+            [endpoint("10.0.0.1", "n2"), endpoint("10.0.0.2", "n3")],
+            {"n2", "n3"},
+            ["10.0.0.1", "10.0.0.2"],
+            id="where there is nothing else",
+        ),
+        pytest.param(
+            [endpoint("10.0.0.1", "n2"), endpoint("10.0.0.2", "n3", ready=False)],
+            {"n2"},
+            ["10.0.0.1"],
+            id="where others cannot serve",
+        ),
+        pytest.param(
+            [zoned("10.0.0.1", "a"), zoned("10.0.0.2", "b", node="n3")],
+            {"n2"},
+            ["10.0.0.2"],
+            id="not even those that hints would choose",
+        ),
+        pytest.param(
+            [endpoint("10.0.0.1", ""), endpoint("10.0.0.2", "n3")],
+            {"n3"},
+            ["10.0.0.1"],
+            id="but outside the cluster",
+        ),
+    ],
+)
+def test_endpoints_of_lost_nodes_are_used(endpoints: list[Endpoint], lost: set[str], cluster: list[str]) -> None:
+    lists = choose([slice_of(*endpoints)], HTTP, "IPv4", node_name="n1", zone="a", lost=lost)
+    assert lists.cluster == backends(*cluster)

@@ -14,7 +14,7 @@ from heraldlb.agent.rulebook import Rulebook
 from heraldlb.api.conditions import Condition, merge
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.reasons import Reason
-from heraldlb.api.serviceaddress import ANNOUNCED_CONDITION, CONFLICT_CONDITION, ServiceAddress, object_name
+from heraldlb.api.serviceaddress import CONFLICT_CONDITION, ServiceAddress, object_name
 from heraldlb.api.times import written
 from heraldlb.kube import timestamps
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError, ApiUnavailableError
@@ -187,27 +187,27 @@ class AnnouncementStatuses:
                     fields["firstAnnounced"] = written(state.since)
                 stranger = ""
                 message = f"{self._node_name} answers on {state.interface} with {state.mac}"
-                conditions = [Condition(ANNOUNCED_CONDITION, True, Reason.ANNOUNCING, message)]
+                conditions = [Condition("Announced", True, Reason.ANNOUNCING, message)]
                 if (conflict := self._conflicts.get(record.address)) is not None:
                     fields["conflict"] = _stranger(conflict)
                     stranger = conflict.mac
                     message = _conflict_message(conflict)
-                    conditions.append(Condition(CONFLICT_CONDITION, True, Reason.ADDRESS_CONFLICT, message))
+                    conditions.append(Condition("Conflict", True, Reason.ADDRESS_CONFLICT, message))
                 elif any(entry.get("type") == CONFLICT_CONDITION for entry in record.conditions):
                     message = "no other host claims it"
-                    conditions.append(Condition(CONFLICT_CONDITION, False, Reason.ANNOUNCING, message))
+                    conditions.append(Condition("Conflict", False, Reason.ANNOUNCING, message))
             case Conflict():
                 fields["conflict"] = _stranger(state)
                 stranger = state.mac
                 message = _conflict_message(state)
                 conditions = [
-                    Condition(kind, kind == CONFLICT_CONDITION, Reason.ADDRESS_CONFLICT, message)
-                    for kind in (ANNOUNCED_CONDITION, CONFLICT_CONDITION)
+                    Condition("Announced", False, Reason.ADDRESS_CONFLICT, message),
+                    Condition("Conflict", True, Reason.ADDRESS_CONFLICT, message),
                 ]
             case NotEligible() if self._speaks_for_all():
                 if (why := self._refusal(record, state)) is None:
                     return None
-                conditions = [Condition(ANNOUNCED_CONDITION, False, Reason.NO_ELIGIBLE_NODE, why)]
+                conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, why)]
             case Withdrawn(new_owner=None) if record.node == self._node_name:
                 if holders(self._cluster, record):
                     message = f"{self._node_name} stopped, and no other node has taken over yet"
@@ -215,7 +215,7 @@ class AnnouncementStatuses:
                     # What was seen of a stranger stays: nobody looks any more. The next holder is probed for anew.
                     fields["firstAnnounced"] = None
                     message = "no Service holds it any more"
-                conditions = [Condition(ANNOUNCED_CONDITION, False, Reason.NO_ELIGIBLE_NODE, message)]
+                conditions = [Condition("Announced", False, Reason.NO_ELIGIBLE_NODE, message)]
             case _:
                 return None
         merged = merge(record.conditions, conditions, timestamps.now())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks import allocate, allocator, first_address
 from benchmarks.peers import measure_printed
+from benchmarks.speaker import measure as speaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,4 +36,5 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "allocate": Benchmark(allocate.run, allocate.measure_peer),
     "allocator": Benchmark(allocator.run),
     "first-address": Benchmark(first_address.run),
+    "speaker": Benchmark(speaker.run),
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lab.host import Host
 
 INTERVAL: Final = 0.01
-"""Seconds between two attempts at one address."""
+"""Seconds between two attempts at one address, unless told otherwise."""
 
 PATIENCE: Final = 0.5
 """Seconds after which an attempt has failed; below the second after which TCP repeats a SYN (RFC 6298)."""
@@ -93,6 +93,8 @@ class Prober:
 
     targets: Sequence[str]
     port: int
+    interval: float = INTERVAL
+    """Seconds between two attempts at one target."""
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     """By target, in the order they ended."""
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -133,7 +135,7 @@ class Prober:
                 for target in self.targets:
                     self._begin(selector, target, now)
                 # After a pause of this machine, missed attempts are not made up for: they would say nothing new.
-                due = max(due + INTERVAL, now)
+                due = max(due + self.interval, now)
             for key, _ in selector.select(max(due - time.monotonic(), 0.0)):
                 self._go_on(selector, key.data)
             self._give_up(selector, time.monotonic())
@@ -174,9 +176,9 @@ class Prober:
 
 
 @contextmanager
-def asking(host: Host, targets: Sequence[str], port: int = 80) -> Iterator[Prober]:
+def asking(host: Host, targets: Sequence[str], port: int = 80, interval: float = INTERVAL) -> Iterator[Prober]:
     """Ask from a host of the lab for as long as the context lasts."""
-    prober = Prober(targets, port)
+    prober = Prober(targets, port, interval)
     with ThreadPoolExecutor(1, "prober") as pool:
         running = pool.submit(host.call, prober.run)
         try:

@@ -8,6 +8,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from lab import cpu_limit
 from lab.network import NetworkError, ip
 from lab.processes import Register, in_namespace, network_namespaces, pid_namespace
 
@@ -68,6 +69,7 @@ def teardown(folder: Path) -> None:
     for namespace in mine:
         with suppress(NetworkError):  # taken down by another at the same time
             ip([f"netns delete {namespace}"])
+    cpu_limit.remove_all(name)
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # other labs are there
         folder.parent.rmdir()

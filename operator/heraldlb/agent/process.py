@@ -17,6 +17,7 @@ from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.metrics import SpeakerCollector
+from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
@@ -25,6 +26,7 @@ from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.forwarding.nft import Nft
 from heraldlb.kube import credentials
 from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
 from heraldlb.kube.feed import Feed, Subscription
@@ -156,8 +158,9 @@ class Agent:
             ),
             report,
         )
-        speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker)
-        self._work += [key_file.follow, statuses.run, speaking.run, lambda: speaking.probe(self._api)]
+        pinging = PingRole(Nft(), answer=settings.answer_ping)
+        speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
+        self._work += [key_file.follow, statuses.run, speaking.run, pinging.run, lambda: speaking.probe(self._api)]
         self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
 
     def _witness(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Supplies the speaker: turns the mirrors into what it should announce."""
+"""Supplies the speaker, and what answers ping: turns the mirrors into what it should announce."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from heraldlb.agent.announceable import Rules, announceable, peers
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import AgentSettings
 from heraldlb.api.ranges import IPAddress
@@ -28,11 +29,14 @@ PROBE_PERIOD = 0.5
 class SpeakingRole:
     """Keeps the speaker equal to what the mirrors say."""
 
-    def __init__(self, cluster: Cluster, settings: AgentSettings, rulebook: Rulebook, speaker: Speaker) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: AgentSettings, rulebook: Rulebook, speaker: Speaker, pinging: PingRole
+    ) -> None:
         self._cluster = cluster
         self._settings = settings
         self._rulebook = rulebook
         self._speaker = speaker
+        self._pinging = pinging
         self._changed = asyncio.Event()
         self._touched: set[IPAddress] = set()
         self._all_touched = True
@@ -87,6 +91,7 @@ class SpeakingRole:
         if first or addresses is not None or others != self._applied.peers:
             self._applied = Desired(self._applied.addresses if addresses is None else addresses, others)
             self._speaker.apply(self._applied)
+            self._pinging.want(self._applied.addresses.keys())
 
     def _renewed(self, touched: Iterable[IPAddress], under: Rules) -> dict[IPAddress, Announceable] | None:
         """The addresses with those touched worked out anew, or None where that changes nothing."""

@@ -80,9 +80,11 @@ class SpeakerProcess:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    def apply(self, addresses: Mapping[str, Sequence[str]], peers: Mapping[str, Sequence[str]]) -> None:
+    def apply(
+        self, addresses: Mapping[str, Sequence[str]], peers: Mapping[str, Sequence[str]], probe: Sequence[str] = ()
+    ) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"addresses": addresses, "peers": peers}) + "\n")
+        self.process.stdin.write(json.dumps({"addresses": addresses, "peers": peers, "probe": probe}) + "\n")
         self.process.stdin.flush()
 
     def wait_for(self, kind: str, *, after: int = 0, **fields: Any) -> dict[str, Any]:
@@ -166,11 +168,17 @@ class Lan:
         for node in nodes:
             self.speakers[node].wait_for("Started")
 
-    def apply(self, *nodes: str, addresses: Sequence[str] = ALL, known: Sequence[str] = NODES) -> None:
-        """Ask these nodes to announce the addresses together with the `known` nodes."""
+    def apply(
+        self,
+        *nodes: str,
+        addresses: Sequence[str] = ALL,
+        known: Sequence[str] = NODES,
+        probe: Sequence[str] = (),
+    ) -> None:
+        """Ask these nodes to announce the addresses together with the `known` nodes, some after probing."""
         for node in nodes:
             peers = {name: ips for name, ips in NODE_IPS.items() if name in known and name != node}
-            self.speakers[node].apply({address: list(known) for address in addresses}, peers)
+            self.speakers[node].apply({address: list(known) for address in addresses}, peers, probe)
 
     def send(self, *frames: bytes) -> None:
         assert self._socket is not None

@@ -8,7 +8,9 @@ from ipaddress import IPv4Address
 
 from prometheus_client.metrics_core import Metric
 
+from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.metrics import SpeakerCollector
+from heraldlb.agent.tally import Tally
 from heraldlb.allocation.book import PoolBook
 from heraldlb.api.addresspool import AddressPool
 from heraldlb.api.ranges import parse_range
@@ -61,9 +63,9 @@ def agent_metrics() -> list[MetricRow]:
         probe_conflicts=0,
         fenced=0,
         elections=0,
-        round_trip=None,
+        round_trip=0.0,
     )
-    return rows(SpeakerCollector(lambda: stats).collect())
+    return rows(SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")).collect())
 
 
 def rows(metrics: Iterable[Metric]) -> list[MetricRow]:

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from heraldlb.agent.tally import Tally
 from heraldlb.speaker.stats import SpeakerStats
 
 
 class SpeakerCollector(Collector):
     """Metrics of the speaker, `heraldlb_speaker_*`."""
 
-    def __init__(self, stats: Callable[[], SpeakerStats]) -> None:
+    def __init__(self, stats: Callable[[], SpeakerStats], tally: Tally) -> None:
         self._stats = stats
+        self._tally = tally
 
     def collect(self) -> Iterator[Metric]:
         """One scrape."""
@@ -28,7 +30,18 @@ class SpeakerCollector(Collector):
             "fenced", "Times this node gave everything up because it had been stopped or starved.", stats.fenced
         )
         yield _counter("elections", "Times owners were worked out anew.", stats.elections)
+        yield _counter("failovers", "Addresses taken over from a node that was lost.", self._tally.failovers)
+        yield _counter(
+            "handovers", "Addresses taken over from a node that lives or said goodbye.", self._tally.handovers
+        )
+        yield _counter("conflicts", "Strangers found to claim an address of this node.", self._tally.conflicts)
+        yield _counter("probes", "Probes for addresses that nobody had announced before.", stats.probes)
+        yield _counter("probe_conflicts", "Times probing found a host with the address.", stats.probe_conflicts)
         yield _counter("heartbeats_sent", "Heartbeats sent.", stats.sent)
+        if stats.round_trip is not None:
+            yield _gauge(
+                "heartbeat_round_trip_seconds", "To a peer and back, smoothed over peers.", stats.round_trip
+            )
         yield _counter("send_errors", "Frames and heartbeats that the kernel did not take.", stats.send_errors)
         yield _labelled("messages", "Membership datagrams by what became of them.", stats.messages)
         yield _labelled("frames", "ARP and neighbour discovery frames by what became of them.", stats.frames)
@@ -39,13 +52,19 @@ def _addresses(stats: SpeakerStats) -> Iterator[Metric]:
     announced = GaugeMetricFamily("heraldlb_speaker_announced", "1 for each address announced.", labels=["address"])
     requests = CounterMetricFamily("heraldlb_speaker_requests", "Requests for an address.", labels=["address"])
     answers = CounterMetricFamily("heraldlb_speaker_answers", "Answers to those.", labels=["address"])
+    gratuitous = CounterMetricFamily(
+        "heraldlb_speaker_announcements",
+        "Times it was announced unasked: two ARP frames, or one neighbour advertisement.",
+        labels=["address"],
+    )
     claims = CounterMetricFamily("heraldlb_speaker_foreign_claims", "Others' claims to it.", labels=["address"])
     for address, each in stats.addresses.items():
         announced.add_metric([str(address)], 1)
         requests.add_metric([str(address)], each.requests)
         answers.add_metric([str(address)], each.answers)
+        gratuitous.add_metric([str(address)], each.announcements)
         claims.add_metric([str(address)], each.claims)
-    yield from (announced, requests, answers, claims)
+    yield from (announced, requests, answers, gratuitous, claims)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -22,6 +22,7 @@ from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
 from heraldlb.agent.statuses import AnnouncementStatuses
+from heraldlb.agent.tally import Tally
 from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
@@ -87,6 +88,7 @@ class Agent:
         self._cluster = Cluster()
         self._recorder = Recorder(api, AGENT_NAME, settings.node_name)
         self._rulebook = Rulebook(self._cluster, settings)
+        self._tally = Tally(self._cluster, settings.node_name)
         self._work: list[Callable[[], Coroutine[Any, Any, None]]] = [self._recorder.run]
         self._speaker: Speaker | None = None
         self._speaking: SpeakingRole | None = None
@@ -125,7 +127,7 @@ class Agent:
         if self._speaker is not None:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
-            REGISTRY.register(SpeakerCollector(self._speaker.stats))
+            REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
         self._supplied.set()
         async with asyncio.TaskGroup() as tasks:
             for work in self._work:
@@ -171,6 +173,7 @@ class Agent:
         if isinstance(change, PeersChanged):
             self._peers_changed(change.outlook)
         elif self._statuses is not None:
+            self._tally.take(change)
             self._statuses.take(change)
 
     def _peers_changed(self, outlook: Outlook) -> None:

@@ -122,11 +122,20 @@ node answered, too."""
 
 # Announcing.
 
-ANNOUNCE_AFTER: Final = (0.0, 0.1, 0.3, 1.0, 2.0, 4.0)
-"""Seconds after an address was taken at which it is announced. The first reaches almost everybody; the rest are
-for hosts and switches that were not listening yet. RFC 5227 section 2.3 asks for two, RFC 4861 section 7.2.6
-allows three at its pace; more, over a longer time, is what makes a take-over survive a port that blocks while
-spanning tree settles."""
+ANNOUNCE_AFTER: Final = (0.0, 0.1, 0.3, 1.0, 2.0, 4.0, 15.0, 40.0)
+"""Seconds after an address was taken at which it is announced. The first reaches almost everybody; the rest are for
+hosts and switches that were not listening yet, the last two for those behind a port that spanning tree opens late
+(twice its forward delay of 15 seconds). RFC 5227 section 2.3 asks for two, RFC 4861 section 7.2.6 allows three at
+its pace."""
+
+REFRESH_INTERVAL: Final = 60.0
+"""Seconds after which an owned address is announced again, and again, for as long as it is owned. A router that
+missed the take-over keeps the former node's hardware address for as long as it keeps anything: four hours by a
+common default. What it sends goes to that node, so nothing tells the new one to correct it."""
+
+REFRESH_SPACING: Final = 1.0
+"""Seconds between the refreshes of two addresses, so that the LAN has one announcement a second of a node, however
+many addresses that announces: each of a thousand comes once in 17 minutes."""
 
 ANNOUNCEMENTS_PER_TURN: Final = 64
 """Addresses announced before the loop looks at its sockets again. A node that takes a thousand addresses must

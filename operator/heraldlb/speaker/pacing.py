@@ -6,20 +6,22 @@ import heapq
 from itertools import count
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.speaker.constants import ANNOUNCE_AFTER
+from heraldlb.speaker.constants import ANNOUNCE_AFTER, REFRESH_INTERVAL, REFRESH_SPACING
 
 
 class AnnouncementSchedule:
-    """Repeated announcements of addresses just taken. Times are seconds on the caller's clock."""
+    """Announcements of owned addresses: a burst for each that was just taken, and then, far apart and one address at
+    a time, refreshes for as long as it is owned. Times are seconds on the caller's clock."""
 
     def __init__(self, after: tuple[float, ...] = ANNOUNCE_AFTER) -> None:
         self._after = after
+        self._last_refresh = float("-inf")
         self._queue: list[tuple[float, int, IPAddress, int, float]] = []
         self._runs: dict[IPAddress, int] = {}
         self._ids = count()
 
     def start(self, address: IPAddress, now: float) -> None:
-        """Announce `address` from now on by the schedule; a schedule already under way for it ends."""
+        """Announce `address` from now on by the schedule, from its beginning."""
         run = self._runs[address] = next(self._ids)
         heapq.heappush(self._queue, (now + self._after[0], run, address, 0, now))
 
@@ -41,7 +43,8 @@ class AnnouncementSchedule:
                 due = max(started + self._after[step + 1], now + gap / 2)
                 heapq.heappush(self._queue, (due, run, address, step + 1, started))
             else:
-                del self._runs[address]
+                self._last_refresh = max(now + REFRESH_INTERVAL, self._last_refresh + REFRESH_SPACING)
+                heapq.heappush(self._queue, (self._last_refresh, run, address, step, started))
         return found
 
     def next_due(self) -> float | None:

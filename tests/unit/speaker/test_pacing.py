@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from heraldlb.speaker.constants import REFRESH_INTERVAL
 from heraldlb.speaker.pacing import AnnouncementSchedule, TokenBucket
 
 ONE, TWO = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
@@ -19,7 +20,36 @@ def test_an_address_is_announced_at_once_and_then_by_the_schedule() -> None:
     schedule = AnnouncementSchedule((0.0, 0.1, 0.3, 1.0))
     schedule.start(ONE, 0.0)
     assert sent(schedule, 5.0) == [0.0, 0.1, 0.3, 1.0]
+
+
+def test_an_announced_address_is_refreshed_for_as_long_as_it_is_owned() -> None:
+    schedule = AnnouncementSchedule((0.0,))
+    schedule.start(ONE, 0.0)
+    assert sent(schedule, 3 * REFRESH_INTERVAL) == [n * REFRESH_INTERVAL for n in range(4)]
+    schedule.stop(ONE)
+    assert schedule.due(1e9, 10) == []
     assert schedule.next_due() is None
+
+
+def test_however_many_addresses_there_are_refreshes_are_a_second_apart_and_reach_all_in_turn() -> None:
+    many = [ONE + n for n in range(200)]
+    schedule = AnnouncementSchedule((0.0,))
+    for address in many:
+        schedule.start(address, 0.0)
+    assert schedule.due(0.0, 1_000) == many
+    rounds = [schedule.due(float(now), 1_000) for now in range(1, 2_000)]
+    assert max(map(len, rounds)) == 1
+    refreshed = [address for due in rounds for address in due]
+    assert refreshed[: 2 * len(many)] == many * 2
+
+
+def test_an_address_taken_anew_has_its_burst_whatever_refreshes_wait() -> None:
+    schedule = AnnouncementSchedule((0.0, 0.1))
+    schedule.start(ONE, 0.0)
+    sent(schedule, 1.0)
+    schedule.start(ONE, 1.0)
+    assert schedule.due(1.0, 10) == [ONE]
+    assert schedule.due(1.1, 10) == [ONE]
 
 
 def test_an_address_that_is_given_up_is_announced_no_more() -> None:

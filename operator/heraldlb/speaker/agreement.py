@@ -6,18 +6,22 @@ heartbeats when told to, and acts on the assignment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
+from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.constants import WITNESS_MAX_AGE
+from heraldlb.speaker.damping import Damping
 from heraldlb.speaker.desired import NOTHING_DESIRED, Desired
-from heraldlb.speaker.election import Member
-from heraldlb.speaker.interfaces import Link, Offer, offers
+from heraldlb.speaker.election import Member, explain
+from heraldlb.speaker.handover import Handover, View
+from heraldlb.speaker.interfaces import Link, Offer, offers, usable
 from heraldlb.speaker.losses import Losses, Outlook
-from heraldlb.speaker.membership import Membership, Receipt
+from heraldlb.speaker.membership import Membership, Receipt, Verdict
 from heraldlb.speaker.messages import Message
-from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, assign
+from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, assign
 from heraldlb.speaker.settings import SpeakerSettings
-from heraldlb.speaker.standing import Standing, Surroundings, next_standing
+from heraldlb.speaker.standing import ELIGIBLE, Standing, Surroundings, next_standing
 
 
 class Agreement:
@@ -27,8 +31,11 @@ class Agreement:
         self._settings = settings
         self._me = settings.node_name
         self._membership = Membership(self._me, incarnation, settings.failure_timeout, settings.heartbeat_interval)
+        self._handover = Handover(self._me)
+        self._damping = Damping(settings.probation)
         self.standing = Standing.JOINING
         self.assignment: Assignment = NOTHING_ASSIGNED
+        """Whose each address should be, and what this node answers for."""
         self.alive: Mapping[str, Member] = {}
         """The live peers at the last election."""
         self.elections = 0
@@ -39,6 +46,10 @@ class Agreement:
         self._links: tuple[Link, ...] = ()
         self._offers: tuple[Offer, ...] = ()
         self._joined = now
+        self._hold_until = now
+        self._leave_at: float | None = None
+        self._letters: list[Message] = []
+        self._elected = NOTHING_ASSIGNED
         self._last_beat = now
         self._next_beat = now
         self._next_expiry: float | None = None
@@ -55,7 +66,8 @@ class Agreement:
         """When `step` wants to be called, at the latest."""
         if self._changed or self._elected_version != self._membership.version:
             return self._last_beat
-        return self._next_beat if self._next_expiry is None else min(self._next_beat, self._next_expiry)
+        times = (self._next_beat, self._next_expiry, self._handover.next_due())
+        return min(each for each in times if each is not None)
 
     @property
     def peers(self) -> frozenset[str]:
@@ -85,7 +97,11 @@ class Agreement:
 
     def receive(self, message: Message, now: float) -> Receipt:
         """Take in an authentic message."""
-        return self._membership.receive(message, now)
+        receipt = self._membership.receive(message, now)
+        # Judged after the next election, which may be due to the very same message. Only what is fresh counts.
+        if receipt.verdict is Verdict.ACCEPTED and (message.claims or message.ceded):
+            self._letters.append(message)
+        return receipt
 
     def fence(self, now: float) -> bool:
         """Whether this node was away so long that its peers have given its addresses to others.
@@ -95,10 +111,11 @@ class Agreement:
         if now < self.answer_until:
             return False
         self._membership.forget()
-        self._last_beat = self._next_beat = self._joined = now
+        self._last_beat = self._next_beat = now
         if self.standing is not Standing.LEAVING:
-            self._stand(Standing.JOINING)
-        self.relinquish()
+            self._damping.failed(now)
+            self._stand(Standing.JOINING, now)
+        self.relinquish(now)
         return True
 
     def step(self, now: float) -> bool:
@@ -106,66 +123,138 @@ class Agreement:
         self._membership.expire(now)
         if self._desired is not None:
             while (following := next_standing(self.standing, self._surroundings(now))) is not self.standing:
-                if following is Standing.JOINING:
-                    self._joined = now
-                self._stand(following)
+                if following is Standing.ISOLATED:
+                    self._damping.failed(now)
+                self._stand(following, now)
         self._next_expiry = self._membership.next_expiry()
         # What changed here the peers should learn at once, before this node acts on it.
-        return self._changed or now >= self._next_beat
+        return self._changed or self._membership.urgent or now >= self._next_beat
 
     def beat(self, now: float) -> Iterable[str]:
         """Begin a round of heartbeats; the peers to send one."""
-        self._membership.begin_round(now)
+        targets = self._membership.begin_round(now, self.standing, self._offers)
         self._last_beat = now
         self._next_beat = now + self._settings.heartbeat_interval
-        return self._membership.targets()
+        return targets
 
     def message_to(self, peer: str, now: float) -> Message:
         """The heartbeat for a peer in this round."""
-        return self._membership.message_to(peer, now, self.standing, self._offers)
+        return self._membership.message_to(peer, now)
 
     def answer_to(self, peer: str, now: float) -> Message:
         """A heartbeat for one peer outside the rounds."""
-        self._membership.begin_round(now)
+        self._membership.begin_answer(now, self.standing, self._offers)
         return self.message_to(peer, now)
 
-    def elect(self) -> Assignment:
-        """The assignment, renewed if anything it depends on has changed. A leaving node keeps what it has."""
-        due = self._changed or self._elected_version != self._membership.version
+    def elect(self, now: float) -> Assignment:
+        """The assignment, renewed if anything it depends on has changed."""
+        version = self._handover.version
+        if self._desired is not None and (self._changed or self._elected_version != self._membership.version):
+            self._elect(self._desired, now)
+        letters, self._letters = self._letters, []
+        for message in letters:
+            self._handover.claimed(message.sender, message.claims, now)
+            self._handover.ceded(message.sender, message.ceded, now)
+        self._handover.step(now)
+        if self._handover.version != version:
+            self._assign()
+        return self.assignment
+
+    def announced(self, addresses: Iterable[IPAddress], now: float) -> None:
+        """These were announced just now."""
+        self._handover.announced(addresses, now)
+
+    def to_announce_again(self) -> frozenset[IPAddress]:
+        """Addresses that another node answered for, too; each is told once."""
+        return self._handover.again()
+
+    def contest(self, address: IPAddress, mac: bytes) -> bool:
+        """A frame of `mac` claims an address that this node answers for. Returns whether it is a live peer's, which
+        is told whose the address is."""
+        for peer in self.alive.values():
+            if any(offer.mac == mac for offer in peer.offers or ()):
+                self._handover.contested(peer.name, address)
+                return True
+        return False
+
+    def letters(self, now: float) -> Iterator[tuple[str, Message]]:
+        """What to tell which peer about single addresses. To be asked after what is due was announced."""
+        for letter in self._handover.letters(now):
+            if letter.peer in self.peers:
+                yield (
+                    letter.peer,
+                    replace(self.answer_to(letter.peer, now), claims=letter.claims, ceded=letter.ceded),
+                )
+
+    def leave(self, now: float) -> None:
+        """Tell peers, from the next heartbeat on, not to count on this node, and hand over to them."""
+        self._leave_at = now + self._settings.leave_linger
+        self._stand(Standing.LEAVING, now)
+
+    def relinquish(self, now: float) -> Assignment:
+        """Answer for nothing from this moment on, until elected again."""
+        self._handover.clear()
+        self._letters.clear()
+        if self._desired is not None:
+            self._elect(self._desired, now)
+        self._assign()
+        return self.assignment
+
+    def _elect(self, desired: Desired, now: float) -> None:
         self._changed = False
         self._elected_version = self._membership.version
-        if due and self._desired is not None and self.standing is not Standing.LEAVING:
-            self._elect(self._desired)
-        return self.assignment
-
-    def leave(self) -> None:
-        """Tell peers, from the next heartbeat on, not to count on this node."""
-        self._stand(Standing.LEAVING)
-
-    def relinquish(self) -> Assignment:
-        """Own nothing, as long as the standing is not SERVING again."""
-        if self._desired is not None:
-            self._elect(self._desired)
-        return self.assignment
-
-    def _elect(self, desired: Desired) -> None:
         self.elections += 1
         self.alive = self._membership.members()
         departed = self._membership.departed()
         self.outlook = self._losses.update(self.standing, self.peers, self.alive.keys(), departed)
         members = {**self.alive, self._me: Member(self._me, self.standing, self._offers)}
-        self.assignment = assign(desired, members, self._me, self._links)
+        self._elected = assign(desired, members, self._me, self._links)
+        stands = self.standing in ELIGIBLE or self.standing is Standing.LEAVING
+        places = {(link.index, link.mac) for link in self._links if usable(link)} if stands else set()
 
-    def _stand(self, standing: Standing) -> None:
+        def may_linger(placement: Placement) -> bool:
+            return (placement.index, placement.mac) in places
+
+        def eligible(address: IPAddress) -> bool:
+            return not explain(desired.addresses[address], members, (self._me,))
+
+        view = View(
+            self._elected.owners,
+            self._elected.owned,
+            alive=frozenset(self.alive),
+            heard=self._membership.heard(),
+            may_linger=may_linger,
+            eligible=eligible,
+            leave_at=self._leave_at,
+        )
+        self._handover.elected(view, now)
+
+    def _assign(self) -> None:
+        owners = self._elected.owners
+        if claimants := self._handover.claimants():
+            owners = {**owners, **claimants}
+        self.assignment = replace(self._elected, owners=owners, owned=dict(self._handover.answered))
+
+    def _stand(self, standing: Standing, now: float) -> None:
         if standing is not self.standing:
             self.standing = standing
             self._changed = True
+        if standing is Standing.JOINING:
+            self._joined = now
+        elif standing is Standing.PROBATION:
+            self._hold_until = now + self._damping.probation(now)
+        elif standing is Standing.SERVING:
+            self._hold_until = now + self._settings.probation
 
     def _surroundings(self, now: float) -> Surroundings:
+        listening = self.standing in (Standing.JOINING, Standing.PROBATION)
+        peers = self._membership.members().values() if listening else ()
         age = self._settings.witness() if self._settings.witness is not None else None
         return Surroundings(
             peers=len(self._membership.peers()),
             heard=len(self._membership.heard()),
             grace_over=now >= self._joined + self._settings.grace,
             witnessed=age is not None and age <= WITNESS_MAX_AGE,
+            established=any(peer.standing is Standing.ESTABLISHED for peer in peers),
+            held_out=now >= self._hold_until,
         )

@@ -51,8 +51,8 @@ WITNESS_MAX_AGE: Final = 5.0
 """Seconds for which a proof that the outside is reachable lets a node that hears no peer go on announcing."""
 
 LEAVE_LINGER: Final = 2.0
-"""Seconds a leaving node goes on answering at the most, for addresses that nobody claims. Bounds how long an agent's
-end takes; claims come within milliseconds."""
+"""Seconds a leaving node goes on answering at the most, for addresses that nobody claims. Bounds how long an
+agent's end takes; claims come within milliseconds."""
 
 LEAVE_COPIES: Final = 3
 """Times the goodbye is sent: a lost datagram must not cost a failure timeout."""
@@ -73,8 +73,8 @@ MAX_NAME: Final = 253
 """Octets of a node name (a DNS subdomain, RFC 1123)."""
 
 PROBATION: Final = 10.0
-"""Seconds for which a node that joins an established cluster leaves addresses where they are: until it is clear that
-it stays. Also the seconds of serving after which a node is established."""
+"""Seconds for which a node that joins an established cluster leaves addresses where they are: until it is clear
+that it stays. Also the seconds of serving after which a node is established."""
 
 PROBATION_MAX: Final = 300.0
 """Seconds of probation at the most, however often the node failed."""
@@ -90,8 +90,12 @@ LOAD_BOUND: Final = (6, 5)
 announce the same. Tighter would move more addresses between healthy nodes when one dies."""
 
 HANDOVER_LIMIT: Final = 10.0
-"""Seconds for which a node that may no longer announce an address goes on answering for it when the node that should
-take over does not claim it. So long the objects of one may be behind those of the other."""
+"""Seconds for which a node that may no longer announce an address goes on answering for it when the node that
+should take over does not claim it. So long the objects of one may be behind those of the other."""
+
+UNHEARD_HANDOVER_LIMIT: Final = 0.3
+"""Seconds for which a node goes on answering for an address that should be a node's which it does not hear: that
+one's claim cannot arrive. Bounds how long two answer that hear of each other through a third only."""
 
 CEDE_INTERVAL: Final = 1.0
 """Seconds between two reminders to the node that should take an address over, whose claim may have been lost."""
@@ -101,7 +105,8 @@ CLAIM_COPIES_AFTER: Final = (0.0, 0.02, 0.06)
 exchange that follows an unheard one makes up for it."""
 
 CLAIMS_PER_MESSAGE: Final = 56
-"""Addresses claimed or ceded in one datagram, so that it fits an Ethernet frame in a cluster of some dozen nodes."""
+"""Addresses claimed or ceded in one datagram, so that it fits an Ethernet frame in a cluster of some dozen
+nodes."""
 
 MAX_CLAIMS: Final = 512
 """Addresses claimed or ceded in one message that is read; as MAX_HEARD."""
@@ -117,8 +122,8 @@ RECLAIM_MAX: Final = 30.0
 """Seconds between two such claims at the most. Twice as long without one, and the next wait is short again."""
 
 SETTLED_AFTER: Final = 1.0
-"""Seconds after which an announcement of an address is old enough that it is repeated when it turns out that another
-node answered, too."""
+"""Seconds after which an announcement of an address is old enough that it is repeated when it turns out that
+another node answered, too."""
 
 # Announcing.
 

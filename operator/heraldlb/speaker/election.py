@@ -1,22 +1,19 @@
-"""One owner for each address, agreed without a word: rendezvous hashing (highest random weight).
+"""One owner for each address, agreed without a word: nodes that see the same members and objects choose the same.
 
-Every node ranks an address's candidates by a hash of address and name. The owner is the first that lives,
-serves and has an interface for it. Nodes that see the same members choose the same owner; a node that dies
-moves only the addresses it owned, one that comes takes only its share.
-"""
+Of the candidates that live, serve and have an interface for the address, those that are not on probation come
+first, then the heaviest by preference. Among these the addresses are shared out (see `rendezvous`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-from hashlib import blake2b
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.desired import Announceable
 from heraldlb.speaker.interfaces import Offer, interface_for
-from heraldlb.speaker.standing import Standing
+from heraldlb.speaker.rendezvous import share_out
+from heraldlb.speaker.standing import ELIGIBLE, Standing
 
 
 class Ineligible(StrEnum):
@@ -29,7 +26,9 @@ class Ineligible(StrEnum):
     NOT_SERVING = "NotServing"
     """Its agent is starting, leaving or isolated."""
     NO_INTERFACE = "NoInterface"
-    """No interface that is allowed, has carrier and a prefix that holds the address."""
+    """No interface that is allowed and has carrier."""
+    NO_PREFIX = "NoPrefix"
+    """Such an interface, but no prefix that holds the address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +42,19 @@ class Member:
     is found out by its users, two that announce at once harm everybody."""
 
 
-def elect(wanted: Announceable, members: Mapping[str, Member]) -> str | None:
-    """The owner's name, or None if no member can announce the address."""
-    for name in _ranked(wanted.address, wanted.candidates):
-        member = members.get(name)
-        if member is not None and _objection(wanted, member) is None:
-            return name
-    return None
+Electorate = frozenset[str]
+"""Nodes that share addresses among them."""
+
+
+def elect(wanted: Mapping[IPAddress, Announceable], members: Mapping[str, Member]) -> dict[IPAddress, str | None]:
+    """The owner of each address, None where no member can announce it. Depends on no order of anything."""
+    owners: dict[IPAddress, str | None] = dict.fromkeys(wanted)
+    for electorate, addresses in _electorates(wanted, members).items():
+        if len(electorate) == 1:
+            owners.update(dict.fromkeys(addresses, *electorate))
+        elif electorate:
+            owners.update(share_out(addresses, electorate))
+    return owners
 
 
 def explain(wanted: Announceable, members: Mapping[str, Member], nodes: Iterable[str]) -> dict[str, Ineligible]:
@@ -61,25 +66,54 @@ def explain(wanted: Announceable, members: Mapping[str, Member], nodes: Iterable
         elif (member := members.get(name)) is None:
             reasons[name] = Ineligible.NOT_ALIVE
         elif (objection := _objection(wanted, member)) is not None:
-            reasons[name] = objection
+            offered = any(wanted.interfaces.allows(offer.name) for offer in member.offers or ())
+            lacking = offered and objection is Ineligible.NO_INTERFACE
+            reasons[name] = Ineligible.NO_PREFIX if lacking else objection
     return reasons
 
 
+def _electorates(
+    wanted: Mapping[IPAddress, Announceable], members: Mapping[str, Member]
+) -> dict[Electorate, list[IPAddress]]:
+    """The addresses by the nodes that share them."""
+    prefixes = {prefix for member in members.values() for offer in member.offers or () for prefix in offer.prefixes}
+    # In numbers, since this is asked of every address at every election.
+    tests: dict[int, list[tuple[int, int, int]]] = {4: [], 6: []}
+    for bit, prefix in enumerate(prefixes):
+        shift = prefix.max_prefixlen - prefix.prefixlen
+        tests[prefix.version].append((shift, int(prefix.network_address) >> shift, 1 << bit))
+    # Addresses of equal wishes that lie in the same prefixes have the same nodes. A snapshot shares what is equal.
+    known: dict[tuple[int, int, tuple[tuple[str, int], ...], int], Electorate] = {}
+    found: dict[Electorate, list[IPAddress]] = {}
+    for address, each in wanted.items():
+        number = int(address)
+        inside = 0
+        for shift, head, bit in tests[address.version]:
+            if number >> shift == head:
+                inside |= bit
+        key = (id(each.candidates), id(each.interfaces), tuple(each.weights.items()), inside)
+        electorate = known.get(key)
+        if electorate is None:
+            electorate = known[key] = _electorate(each, members)
+        found.setdefault(electorate, []).append(address)
+    return found
+
+
+def _electorate(wanted: Announceable, members: Mapping[str, Member]) -> Electorate:
+    able = [
+        member
+        for name in wanted.candidates
+        if (member := members.get(name)) is not None and _objection(wanted, member) is None
+    ]
+    proven = [member.name for member in able if member.standing is not Standing.PROBATION]
+    names = proven or [member.name for member in able]
+    heaviest = max((wanted.weights.get(name, 0) for name in names), default=0)
+    return frozenset(name for name in names if wanted.weights.get(name, 0) == heaviest)
+
+
 def _objection(wanted: Announceable, member: Member) -> Ineligible | None:
-    if member.standing is not Standing.SERVING:
+    if member.standing not in ELIGIBLE:
         return Ineligible.NOT_SERVING
     if member.offers is not None and interface_for(wanted.address, wanted.interfaces, member.offers) is None:
         return Ineligible.NO_INTERFACE
     return None
-
-
-# A ranking changes only with the cluster's objects, while a failover asks for all of them at once.
-@lru_cache(maxsize=16_384)
-def _ranked(address: IPAddress, candidates: frozenset[str]) -> tuple[str, ...]:
-    packed = address.packed
-
-    def weight(name: str) -> bytes:
-        return blake2b(packed + name.encode(), digest_size=8).digest()
-
-    # The name breaks the tie of equal hashes, so that no order depends on how a set is stored.
-    return tuple(sorted(candidates, key=lambda name: (weight(name), name), reverse=True))

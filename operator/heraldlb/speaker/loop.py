@@ -25,6 +25,7 @@ from heraldlb.speaker.defence import Defences
 from heraldlb.speaker.desired import Desired
 from heraldlb.speaker.ethernet import format_mac
 from heraldlb.speaker.links import LinkMonitor
+from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, changes
 from heraldlb.speaker.pacing import AnnouncementSchedule
 from heraldlb.speaker.port import Port, Source
@@ -131,10 +132,18 @@ class Loop:
                 undecided = True
         if undecided:
             self._decide(now)
-        self._probe(clock())
+        if self._probing.next_due() is not None:
+            self._probe(clock())
         # What this turn has taken is announced before any question about it is answered.
-        for address in self._schedule.due(clock(), constants.ANNOUNCEMENTS_PER_TURN):
-            self._announce(address)
+        announced = [
+            address
+            for address in self._schedule.due(clock(), constants.ANNOUNCEMENTS_PER_TURN)
+            if self._announce(address)
+        ]
+        # Who hears of a claim stops answering: the LAN must know of this node before.
+        self._agreement.announced(announced, now)
+        for peer, message in self._agreement.letters(now):
+            self._courier.send(peer, message)
         for port, source in packets:
             # Closed meanwhile: what is still in its sockets is nobody's to answer.
             if self._ports.get(port.placement.index) is port:
@@ -172,6 +181,9 @@ class Loop:
             self._counters.messages[receipt.verdict] += 1
             if receipt.round_trip is not None:
                 self._counters.measured(receipt.round_trip)
+            if receipt.verdict is Verdict.ACCEPTED:
+                for address in message.claims:
+                    self._probing.prove(address)
             if receipt.answer:
                 self._courier.send(message.sender, self._agreement.answer_to(message.sender, now))
 
@@ -184,8 +196,11 @@ class Loop:
         if claim.address in self._probing:
             if not by_agent:
                 self._probing.claimed(claim.address, claim.mac, now)
+        # Agents settle it between them; an announcement would take the clients back from a new owner.
         elif (
-            self._defences.claimed(claim.address, claim.mac, by_agent=by_agent, now=now) and self._leave_at is None
+            self._defences.claimed(claim.address, claim.mac, by_agent=by_agent, now=now)
+            and not self._agreement.contest(claim.address, claim.mac)
+            and self._leave_at is None
         ):
             port.announce(claim.address)
 
@@ -209,12 +224,14 @@ class Loop:
         if self._agreement.standing is not standing:
             log.info("standing: %s, was %s", self._agreement.standing.name, standing.name)
         before, outlook = self._agreement.assignment, self._agreement.outlook
-        after = self._agreement.elect()
+        after = self._agreement.elect(now)
         if self._agreement.outlook != outlook:
             self._tell(PeersChanged(self._agreement.outlook))
         if after is not before:
             self._carry_out(before, after)
-        if self._leave_at is not None and now >= self._leave_at:
+        for address in self._agreement.to_announce_again():
+            self._schedule.start(address, now)
+        if self._leave_at is not None and (now >= self._leave_at or not after.owned):
             self._stopped = True
 
     def _carry_out(self, before: Assignment, after: Assignment) -> None:
@@ -311,9 +328,12 @@ class Loop:
         interface = port.placement.interface if port is not None else ""
         return Conflict(address, format_mac(mac), interface, announced=address not in self._probing)
 
-    def _announce(self, address: IPAddress) -> None:
-        if (port := self._port_of(address)) is not None:
+    def _announce(self, address: IPAddress) -> bool:
+        """Whether it was announced, and not given up meanwhile or under trial."""
+        port = self._port_of(address) if address in self._shown.owned else None
+        if port is not None:
             port.announce(address)
+        return port is not None
 
     def _port_of(self, address: IPAddress) -> Port | None:
         placement = self._agreement.assignment.owned.get(address)
@@ -328,15 +348,13 @@ class Loop:
     # The end.
 
     def _begin_leave(self, now: float) -> None:
-        """Go on answering for a moment while others, told at once, announce."""
-        self._agreement.leave()
+        """Go on answering until others, told at once, have announced."""
+        self._agreement.leave(now)
         for _ in range(constants.LEAVE_COPIES):
             self._beat(now)
-        owned = self._agreement.assignment.owned
-        for address in owned:
+        for address in self._agreement.assignment.owned:
             self._schedule.stop(address)
-        relieved = owned and self._agreement.alive
-        self._leave_at = now + (self._settings.leave_linger if relieved else 0.0)
+        self._leave_at = now + self._settings.leave_linger
 
     def _close(self) -> None:
         for port in list(self._ports.values()):
@@ -347,5 +365,6 @@ class Loop:
         self._wake.close()
         self._woken.close()
         before = self._agreement.assignment
-        self._agreement.leave()
-        self._carry_out(before, self._agreement.relinquish())
+        now = clock()
+        self._agreement.leave(now)
+        self._carry_out(before, self._agreement.relinquish(now))

@@ -5,11 +5,11 @@
     | name: length 1, octets | sections, each: type 1, length 2, value
     | HMAC-SHA256 over all before it, its first 16 octets
 
-All numbers in network byte order. Sections: the peers heard and the interfaces offered, which together make a message
-complete; in a large cluster also a summary of the sender's view, and what it knows of third nodes (see `topology`).
-Sections of a type that is not known are skipped, so that agents of neighbouring
-releases understand each other; another version is another protocol. No field is a wall-clock time, so nodes'
-clocks may disagree: freshness is shown by the echo (see `membership`).
+All numbers in network byte order. Sections: the peers heard and the interfaces offered, which together make a
+message complete; claims of single addresses; in a large cluster also a summary of the sender's view, and what it
+knows of third nodes (see `topology`). Sections of a type that is not known are skipped, so that agents of
+neighbouring releases understand each other; another version is another protocol. No field is a wall-clock time, so
+nodes' clocks may disagree: freshness is shown by the echo (see `membership`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
+from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.constants import (
+    MAX_CLAIMS,
     MAX_HEARD,
     MAX_INTERFACES,
     MAX_MESSAGE_SIZE,
@@ -39,14 +41,17 @@ _VERSION: Final = 1
 _HEADER: Final = struct.Struct("!4sBBQQQQIB")
 _SECTION: Final = struct.Struct("!BH")
 _HEARD_ENTRY: Final = struct.Struct("!8sB")
+_TERM: Final = struct.Struct("!I")
 _SUMMARY: Final = struct.Struct("!QQ")
 _REPORT_HEADER: Final = struct.Struct("!8sQQBB")
 _TAG_SIZE: Final = 16
 
 _HEARD: Final = 1
 _OFFER: Final = 2
+_CLAIMS: Final = 3
 _VIEW: Final = 4
 _REPORT: Final = 5
+_CEDED: Final = 6
 
 _MAX_HELD: Final = 0xFFFF_FFFF
 _MAX_REPORT_HEARD: Final = 255
@@ -109,6 +114,10 @@ class Message:
     offers: tuple[Offer, ...] = ()
     complete: bool = field(default=True, kw_only=True)
     """False: the receiver has `heard` and `offers` already, so they are left out."""
+    claims: Mapping[IPAddress, int] = field(default_factory=dict, kw_only=True)
+    """Addresses that the sender owns and has announced, each with the term of its ownership."""
+    ceded: Mapping[IPAddress, int] = field(default_factory=dict, kw_only=True)
+    """Addresses that the sender answers for and does not take to be its own, as `claims`."""
     summary: Summary | None = field(default=None, kw_only=True)
     reports: tuple[Report, ...] = field(default=(), kw_only=True)
 
@@ -142,6 +151,10 @@ def encode(message: Message, key: bytes) -> bytes:
         body += _SECTION.pack(_VIEW, _SUMMARY.size) + _SUMMARY.pack(message.summary.since, message.summary.digest)
     for report in message.reports[:MAX_REPORTED]:
         body += _encode_report(report)
+    for kind, terms in ((_CLAIMS, message.claims), (_CEDED, message.ceded)):
+        if terms:
+            value = _encode_terms(terms)
+            body += _SECTION.pack(kind, len(value)) + value
     return body + _tag(body, key)
 
 
@@ -171,6 +184,8 @@ def _decode_body(body: bytes) -> Message:
     offers: list[Offer] = []
     complete = False
     summary = None
+    claims: dict[IPAddress, int] = {}
+    ceded: dict[IPAddress, int] = {}
     reports: list[Report] = []
     for kind, value in _sections(body[start:]):
         if kind == _HEARD:
@@ -178,12 +193,18 @@ def _decode_body(body: bytes) -> Message:
             heard.update((node, Standing(raw)) for node, raw in _HEARD_ENTRY.iter_unpack(value))
         elif kind == _OFFER:
             offers.append(_decode_offer(value))
+        elif kind == _CLAIMS:
+            claims.update(_decode_terms(value))
+        elif kind == _CEDED:
+            ceded.update(_decode_terms(value))
         elif kind == _VIEW:
             summary = Summary(*_SUMMARY.unpack(value))
         elif kind == _REPORT:
             reports.append(_decode_report(value))
     if len(heard) > MAX_HEARD or len(offers) > MAX_INTERFACES or len(reports) > MAX_REPORTED:
         raise MessageError(f"{len(heard)} peers, {len(offers)} interfaces and {len(reports)} reports are too many")
+    if len(claims) > MAX_CLAIMS or len(ceded) > MAX_CLAIMS:
+        raise MessageError(f"{len(claims)} claimed and {len(ceded)} ceded addresses are too many")
     echo = Echo(echo_incarnation, echo_sequence, held) if echo_incarnation else None
     return Message(
         name.decode(),
@@ -194,6 +215,8 @@ def _decode_body(body: bytes) -> Message:
         heard,
         tuple(offers),
         complete=complete,
+        claims=claims,
+        ceded=ceded,
         summary=summary,
         reports=tuple(reports),
     )
@@ -245,6 +268,23 @@ def _decode_offer(value: bytes) -> Offer:
     if len(prefixes) > MAX_PREFIXES:
         raise MessageError(f"{len(prefixes)} prefixes on one interface are too many")
     return Offer(name, mac, tuple(prefixes))
+
+
+def _encode_terms(terms: Mapping[IPAddress, int]) -> bytes:
+    return b"".join(bytes((each.version,)) + each.packed + _TERM.pack(term) for each, term in terms.items())
+
+
+def _decode_terms(value: bytes) -> Iterator[tuple[IPAddress, int]]:
+    position = 0
+    while position < len(value):
+        version = value[position]
+        size = {4: 4, 6: 16}.get(version)
+        if size is None:
+            raise MessageError(f"an address of IP version {version}")
+        packed = value[position + 1 : position + 1 + size]
+        [term] = _TERM.unpack_from(value, position + 1 + size)
+        yield (IPv4Address(packed) if version == 4 else IPv6Address(packed)), term
+        position += 1 + size + _TERM.size
 
 
 @lru_cache(maxsize=1_024)

@@ -11,7 +11,7 @@ from heraldlb.speaker.desired import Desired
 from heraldlb.speaker.election import Ineligible, Member, elect, explain
 from heraldlb.speaker.ethernet import format_mac
 from heraldlb.speaker.interfaces import Link, interface_for
-from heraldlb.speaker.standing import Standing
+from heraldlb.speaker.standing import ELIGIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,10 @@ class Assignment:
     """Who owns what, as this node sees it."""
 
     owners: Mapping[IPAddress, str | None] = field(default_factory=dict)
+    """Whose each address should be by the election."""
     owned: Mapping[IPAddress, Placement] = field(default_factory=dict)
-    """The addresses that are this node's, and where."""
+    """The addresses that this node answers for, and where. While one is handed over, its owner is another
+    already."""
     ineligible: Mapping[IPAddress, Mapping[str, Ineligible]] = field(default_factory=dict)
     """Addresses without an owner; empty while this node does not serve, since then it cannot know."""
 
@@ -38,19 +40,21 @@ NOTHING_ASSIGNED = Assignment()
 
 
 def assign(desired: Desired, members: Mapping[str, Member], me: str, links: Iterable[Link]) -> Assignment:
-    """The owner of every desired address. `members` includes this node, whose name is `me`."""
+    """The outcome of an election: the owner of every desired address. `members` includes this node, whose name is
+    `me`."""
     by_name = {link.name: link for link in links}
     own = members[me]
-    owners: dict[IPAddress, str | None] = {}
+    owners = elect(desired.addresses, members)
     owned: dict[IPAddress, Placement] = {}
     ineligible: dict[IPAddress, Mapping[str, Ineligible]] = {}
-    for address, wanted in desired.addresses.items():
-        owner = owners[address] = elect(wanted, members)
+    for address, owner in owners.items():
         if owner == me:
+            wanted = desired.addresses[address]
             offer = interface_for(address, wanted.interfaces, own.offers or ())
             if offer is not None and (link := by_name.get(offer.name)) is not None:
                 owned[address] = Placement(link.index, link.name, link.mac)
-        elif owner is None and own.standing is Standing.SERVING:
+        elif owner is None and own.standing in ELIGIBLE:
+            wanted = desired.addresses[address]
             ineligible[address] = explain(wanted, members, sorted({me, *desired.peers, *wanted.candidates}))
     return Assignment(owners, owned, ineligible)
 

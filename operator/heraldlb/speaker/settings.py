@@ -27,7 +27,9 @@ class SpeakerSettings:
     failure_timeout: float = constants.FAILURE_TIMEOUT
     """Seconds without a heartbeat after which a peer is dead; at least three intervals; the same on every node."""
     leave_linger: float = constants.LEAVE_LINGER
-    """Seconds for which a leaving node goes on answering while others take over."""
+    """Seconds for which a leaving node goes on answering, at the most, for what others do not take over."""
+    probation: float = constants.PROBATION
+    """Seconds for which a node that joins leaves addresses with established nodes."""
     witness: Callable[[], float | None] | None = None
     """Age in seconds of the last proof that the outside reaches this node (the API server answered), None for
     no proof. Called by the speaker's thread, so it must not block."""

@@ -7,7 +7,7 @@ Links can be cut one way; nodes can die, be stopped and continued, or restarted.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address, ip_network
@@ -22,8 +22,12 @@ from heraldlb.speaker.settings import SpeakerSettings
 
 STEP = 0.01
 DELAY = 0.002
-OVERLAP = DELAY + 2 * STEP
+OVERLAP = 0.1
+"""Seconds for which two nodes that hear each other may both answer."""
 KEY = b"k" * 32
+Snapshot = Mapping[IPAddress, frozenset[str]]
+"""Candidates of each address."""
+
 ADDRESSES: tuple[IPAddress, ...] = tuple(IPv4Address("10.0.0.100") + n for n in range(12))
 
 
@@ -41,6 +45,8 @@ class Node:
     running: bool = True
     inbox: list[bytes] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    announced: dict[IPAddress, float] = field(default_factory=dict)
+    """When each address was announced last."""
 
     @property
     def owned(self) -> set[IPAddress]:
@@ -49,7 +55,7 @@ class Node:
 
 @dataclass(slots=True)
 class Cluster:
-    """Nodes named `names`, all candidates for ADDRESSES."""
+    """Nodes named `names`; all are candidates for ADDRESSES unless `snapshot` says otherwise."""
 
     names: tuple[str, ...]
     now: float = 1_000.0
@@ -61,6 +67,9 @@ class Cluster:
     _flying: list[tuple[float, str, bytes]] = field(default_factory=list)
     _chance: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - reproducible
 
+    snapshot: Snapshot | None = None
+    probation: float = 10.0
+
     def start(
         self,
         *names: str,
@@ -71,17 +80,26 @@ class Cluster:
     ) -> None:
         """Start or restart nodes; what they had in memory is gone."""
         for name in names or self.names:
-            settings = SpeakerSettings(name, key, witness=witness)
+            settings = SpeakerSettings(name, key, witness=witness, probation=self.probation)
             at = self.now + clock_offset
             agreement = Agreement(settings, incarnation or int(at * 1e9), at)
             agreement.use([link(self.names.index(name))])
-            agreement.apply(self.desired(name), at)
+            agreement.apply(self.desired(name, self.snapshot), at)
             self.nodes[name] = Node(name, agreement, key, clock_offset)
 
-    def desired(self, name: str) -> Desired:
-        candidates = frozenset(self.names)
+    def desired(self, name: str, snapshot: Snapshot | None) -> Desired:
+        if snapshot is None:
+            snapshot = dict.fromkeys(ADDRESSES, frozenset(self.names))
         peers = {each: Peer(each, (ip_address("10.0.0.1"),)) for each in self.names if each != name}
-        return Desired({address: Announceable(address, candidates=candidates) for address in ADDRESSES}, peers)
+        return Desired({a: Announceable(a, candidates=names) for a, names in snapshot.items()}, peers)
+
+    def show(self, snapshot: Snapshot, *names: str) -> None:
+        """Let these nodes, or all, know of another state of the cluster's objects."""
+        if not names:
+            self.snapshot = snapshot
+        for name in names or tuple(self.nodes):
+            if (node := self.nodes.get(name)) is not None:
+                node.agreement.apply(self.desired(name, snapshot), self.now + node.clock_offset)
 
     def kill(self, name: str) -> None:
         del self.nodes[name]
@@ -95,7 +113,7 @@ class Cluster:
 
     def leave(self, name: str) -> None:
         node = self.nodes[name]
-        node.agreement.leave()
+        node.agreement.leave(self.now + node.clock_offset)
         self._beat(node, self.now + node.clock_offset)
 
     def isolate(self, *side: str) -> None:
@@ -168,7 +186,13 @@ class Cluster:
                 self._send(node, message.sender, encode(agreement.answer_to(message.sender, now), node.key))
         if agreement.step(now):
             self._beat(node, now)
-        agreement.elect()
+        before = node.owned
+        agreement.elect(now)
+        taken = (node.owned - before) | agreement.to_announce_again()
+        node.announced.update(dict.fromkeys(taken, self.now))
+        agreement.announced(taken, now)
+        for peer, message in agreement.letters(now):
+            self._send(node, peer, encode(message, node.key))
 
     def _beat(self, node: Node, now: float) -> None:
         for peer in node.agreement.beat(now):

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heraldlb.api.announcements import InterfaceFilter
+from heraldlb.speaker import election
 from heraldlb.speaker.changes import Announcing, NotEligible, NotEligibleOver, Withdrawn
 from heraldlb.speaker.desired import Announceable, Desired, Peer
-from heraldlb.speaker.election import Ineligible, Member, elect, explain
+from heraldlb.speaker.election import Ineligible, Member, explain
 from heraldlb.speaker.interfaces import Link, Offer
 from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, assign, changes
 from heraldlb.speaker.standing import Standing
@@ -23,6 +24,10 @@ names = st.sets(st.sampled_from([f"node-{n}" for n in range(12)]), min_size=1)
 addresses = st.integers(1, 254).map(lambda n: IPv4Address("10.0.0.0") + n) | st.integers(1, 254).map(
     lambda n: IPv6Address("fd00::") + n
 )
+
+
+def elect(wanted: Announceable, known: dict[str, Member]) -> str | None:
+    return election.elect({wanted.address: wanted}, known)[wanted.address]
 
 
 def members(*nodes: str) -> dict[str, Member]:
@@ -56,10 +61,40 @@ def test_a_new_candidate_takes_addresses_from_others_but_moves_none_between_them
 
 
 def test_addresses_spread_over_the_nodes() -> None:
-    nodes = [f"node-{n}" for n in range(3)]
-    wanted = [Announceable(IPv4Address("10.0.0.0") + n, candidates=frozenset(nodes)) for n in range(300)]
-    shares = Counter(elect(each, members(*nodes)) for each in wanted)
-    assert max(shares.values()) <= 1.3 * 100
+    nodes = frozenset(f"node-{n}" for n in range(3))
+    wanted = [Announceable(IPv4Address("10.0.0.0") + n, candidates=nodes) for n in range(200)]
+    wanted += [Announceable(IPv6Address("fd00::") + n, candidates=nodes) for n in range(100)]
+    owners = election.elect({each.address: each for each in wanted}, members(*nodes))
+    assert max(Counter(owners.values()).values()) <= 1.2 * 100
+
+
+def test_of_the_candidates_the_heaviest_own_whatever_the_hash_says_and_the_next_when_they_are_gone() -> None:
+    nodes = ("a", "b", "c")
+    weights = {"a": 10, "b": 10}
+    wanted = {
+        address: Announceable(address, candidates=frozenset(nodes), weights=weights)
+        for address in (IPv4Address("10.0.0.1") + n for n in range(20))
+    }
+    assert set(election.elect(wanted, members(*nodes)).values()) == {"a", "b"}
+    assert set(election.elect(wanted, members("b", "c")).values()) == {"b"}
+    assert set(election.elect(wanted, members("c")).values()) == {"c"}
+
+
+def test_a_node_on_probation_owns_only_what_no_other_can_announce() -> None:
+    known = members("old") | {"new": Member("new", Standing.PROBATION, (OFFER,))}
+    assert elect(Announceable(ADDRESS, candidates=frozenset({"old", "new"}), weights={"new": 9}), known) == "old"
+    assert elect(Announceable(ADDRESS, candidates=frozenset({"new"})), known) == "new"
+
+
+def test_nodes_that_reach_different_prefixes_share_only_what_they_both_reach() -> None:
+    other = Offer("eth1", b"\x02\0\0\0\0\x02", (ip_network("10.0.0.0/24"), ip_network("10.9.0.0/24")))
+    known = members("a") | {"b": Member("b", Standing.SERVING, (other,))}
+    inside = [IPv4Address("10.0.0.0") + n for n in range(20)]
+    outside = [IPv4Address("10.9.0.0") + n for n in range(20)]
+    wanted = {each: Announceable(each, candidates=frozenset({"a", "b"})) for each in inside + outside}
+    owners = election.elect(wanted, known)
+    assert {owners[each] for each in inside} == {"a", "b"}
+    assert {owners[each] for each in outside} == {"b"}
 
 
 def test_only_candidates_that_live_serve_and_have_an_interface_are_elected() -> None:
@@ -73,7 +108,7 @@ def test_only_candidates_that_live_serve_and_have_an_interface_are_elected() -> 
     assert elect(wanted, known) is None
     assert explain(wanted, known, [*known, "dead"]) == {
         "joining": Ineligible.NOT_SERVING,
-        "elsewhere": Ineligible.NO_INTERFACE,
+        "elsewhere": Ineligible.NO_PREFIX,
         "refused": Ineligible.NOT_CANDIDATE,
         "dead": Ineligible.NOT_ALIVE,
     }

@@ -18,7 +18,7 @@ OFFER = Offer("eth0", b"\x02\0\0\0\0\x02")
 def membership() -> Membership:
     made = Membership("me", ME, TIMEOUT, INTERVAL)
     made.configure(["peer", "far"])
-    made.begin_round(0.0)
+    made.begin_round(0.0, Standing.SERVING, ())
     return made
 
 
@@ -39,7 +39,7 @@ def test_a_message_that_echoes_nothing_is_only_remembered_and_answered_at_once(m
     receipt = membership.receive(heartbeat(1), 0.04)
     assert (receipt.verdict, receipt.answer) == (Verdict.UNCONFIRMED, True)
     assert not membership.heard()
-    echo = membership.message_to("peer", 0.06, Standing.SERVING, ()).echo
+    echo = membership.message_to("peer", 0.06).echo
     assert echo == Echo(100, 1, held=pytest.approx(20_000, abs=1))
 
 

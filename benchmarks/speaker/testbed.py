@@ -20,6 +20,7 @@ from benchmarks.speaker.frames import Asker
 from benchmarks.speaker.site import Site
 from benchmarks.speaker.traffic import Traffic
 from benchmarks.speaker.watcher import Watcher
+from heraldlb.speaker.standing import ELIGIBLE
 from lab.addressing import CLIENT, LAN_IPV4, LAN_IPV6, HostAddresses, plan
 from lab.network import nft
 from lab.waiting import wait_for
@@ -34,7 +35,7 @@ NODES: Final = 4
 IPV4: Final = tuple(str(LAN_IPV4[220 + number]) for number in range(8))
 IPV6: Final = tuple(str(LAN_IPV6[0xF000 + number]) for number in range(8))
 _WATCHER_NUMBER: Final = 201
-_STANDINGS: Final = frozenset({"SERVING", "PROBATION"})
+_STANDINGS: Final = frozenset(standing.name for standing in ELIGIBLE)
 _PATIENCE: Final = 60.0
 
 _FORWARDING: Final = """

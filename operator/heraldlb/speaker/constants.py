@@ -188,10 +188,11 @@ REPROBE_INTERVAL: Final = 10.0
 """Seconds after which the LAN is probed anew for an address that another host has: about what its user waits once
 the host is gone. Bounds what contested addresses cost everybody to three small frames each in that time."""
 
-CLAIM_DOUBT: Final = 0.3
-"""Seconds for which whoever claims an address may still turn out to be one of our agents that was not heard before,
-as after a partition heals; only then it is reported as a stranger. A tenth of a second is what it takes agents to
-hear each other; a stranger is to be reported within one."""
+CLAIM_DOUBT: Final = 0.8
+"""Seconds for which whoever claims an address may still turn out to be one of our agents that was not heard before;
+only then it is reported as a stranger, which is to be within a second. When a partition heals, agents hear each
+other as soon as their kernels resolve each other's node address, and those ask once a second
+(net.ipv4.neigh.default.retrans_time_ms)."""
 
 # Defending.
 

@@ -59,10 +59,12 @@ class Defences:
                     found.append((address, suspect))
         return found
 
-    def over(self, now: float) -> list[IPAddress]:
-        """Addresses whose conflict has just ended, because nobody claimed them for a while."""
+    def over(self, now: float, agents: Collection[bytes]) -> list[IPAddress]:
+        """Addresses whose conflict has just ended: nobody claimed them for a while, or it was an agent that did."""
         ended = [
-            a for a, r in self._records.items() if r.stranger is not None and now - r.claimed >= CONFLICT_QUIET
+            address
+            for address, record in self._records.items()
+            if record.stranger is not None and (now - record.claimed >= CONFLICT_QUIET or record.stranger in agents)
         ]
         for address in ended:
             del self._records[address]

@@ -307,7 +307,7 @@ class Loop:
             self._courier.send(peer, self._agreement.message_to(peer, now))
         for address, mac in self._defences.strangers(now, self._agent_macs):
             self._tell(self._conflict(address, mac))
-        for address in self._defences.over(now):
+        for address in self._defences.over(now, self._agent_macs):
             self._tell(ConflictOver(address))
 
     def _probe(self, now: float) -> None:

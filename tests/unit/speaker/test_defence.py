@@ -35,7 +35,15 @@ def test_who_turns_out_to_be_an_agent_is_not_told_of() -> None:
     assert defences.strangers(CLAIM_DOUBT - 0.01, NOBODY) == []
     assert defences.strangers(CLAIM_DOUBT, {THEIRS}) == []
     assert defences.strangers(9.0, NOBODY) == []
-    assert defences.over(1e9) == []
+    assert defences.over(1e9, NOBODY) == []
+
+
+def test_a_conflict_is_over_when_who_was_told_of_turns_out_to_be_an_agent() -> None:
+    defences = Defences()
+    defences.claimed(ADDRESS, THEIRS, by_agent=False, now=0.0)
+    assert defences.strangers(1.0, NOBODY) == [(ADDRESS, THEIRS)]
+    assert defences.over(1.0, NOBODY) == []
+    assert defences.over(1.0, {THEIRS}) == [ADDRESS]
 
 
 def test_strangers_that_take_turns_are_not_told_of_at_every_frame() -> None:
@@ -53,7 +61,7 @@ def test_another_agent_is_no_stranger_but_is_reminded() -> None:
     assert not defences.claimed(ADDRESS, THEIRS, by_agent=True, now=1.1)
     assert defences.claimed(ADDRESS, THEIRS, by_agent=True, now=1.0 + RIVAL_INTERVAL)
     assert defences.strangers(9.0, NOBODY) == []
-    assert defences.over(1e9) == []
+    assert defences.over(1e9, NOBODY) == []
 
 
 def test_a_conflict_is_over_when_the_stranger_has_been_silent_and_can_come_again() -> None:
@@ -61,8 +69,8 @@ def test_a_conflict_is_over_when_the_stranger_has_been_silent_and_can_come_again
     for now in (0.0, 5.0):
         defences.claimed(ADDRESS, THEIRS, by_agent=False, now=now)
     assert defences.strangers(5.0, NOBODY) == [(ADDRESS, THEIRS)]
-    assert defences.over(5.0 + CONFLICT_QUIET - 0.1) == []
-    assert defences.over(5.0 + CONFLICT_QUIET) == [ADDRESS]
+    assert defences.over(5.0 + CONFLICT_QUIET - 0.1, NOBODY) == []
+    assert defences.over(5.0 + CONFLICT_QUIET, NOBODY) == [ADDRESS]
     defences.claimed(ADDRESS, THEIRS, by_agent=False, now=98.0)
     assert defences.strangers(99.0, NOBODY) == [(ADDRESS, THEIRS)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from heraldlb.speaker.standing import Standing
 
-_UNKNOWING = frozenset({Standing.JOINING, Standing.ISOLATED, Standing.LEAVING})
+_UNKNOWING = frozenset({Standing.JOINING, Standing.ISOLATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class Outlook:
     alive: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
     """Those that lived, and then fell silent. Not one that said goodbye, as an agent does for an upgrade, nor one
-    never heard, as on a node that runs no agent. Empty while this node does not serve: then it may be itself that is
-    cut off."""
+    never heard, as on a node that runs no agent. Empty while this node joins or is isolated: then it may be itself
+    that was away or is cut off."""
 
 
 class Losses:

@@ -131,8 +131,8 @@ def test_a_failover_is_counted_and_told_with_the_node_that_was_lost(shop: Shop, 
         for address in addresses:
             owner = herald.await_owner(address, *others)
             door = shop.door(address)
-            told = f"{address} is announced by {owner} on eth0, taken over from {node}, whose agent is not heard any more"
-            _await_event(herald, door, told)
+            came = f"taken over from {node}, whose agent is not heard any more"
+            _await_event(herald, door, f"{address} is announced by {owner} on eth0, {came}")
         assert failovers() - before >= len(addresses)
     finally:
         lab.power_on(node)

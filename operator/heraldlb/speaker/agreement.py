@@ -74,6 +74,11 @@ class Agreement:
         """The names of all other nodes."""
         return self._membership.peers()
 
+    @property
+    def heard(self) -> frozenset[str]:
+        """Those of them that are heard directly."""
+        return self._membership.heard()
+
     def agent_macs(self) -> frozenset[bytes]:
         """Hardware addresses of interfaces that agents offer, this one's included."""
         return self._membership.macs() | {offer.mac for offer in self._offers}

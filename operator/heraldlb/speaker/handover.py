@@ -96,6 +96,8 @@ class Handover:
         self._unannounced: dict[IPAddress, set[str]] = {}
         self._lingering: dict[IPAddress, _Lingering] = {}
         self._yielded: dict[IPAddress, _Yielded] = {}
+        # The terms of what was given up to a claimant, who is told so: it may not know that another answered.
+        self._given_up: dict[IPAddress, int] = {}
         self._again: set[IPAddress] = set()
         self._letters = Letters()
 
@@ -104,11 +106,15 @@ class Handover:
         before, self._view = self._view, view
         self.version += 1
         self._known = {address: rank for address, rank in self._known.items() if address in view.owners}
+        self._given_up = {address: term for address, term in self._given_up.items() if address in view.owners}
         for address, placement in list(self.answered.items()):
             if (own := view.mine.get(address)) is not None:
                 self._lingering.pop(address, None)
                 self.answered[address] = own
             elif (heir := view.owners.get(address)) is None or heir == self._me or not view.may_linger(placement):
+                self._drop(address)
+            elif address in self._unannounced:
+                # Nobody was told, as while it is probed: there is nothing to hand over.
                 self._drop(address)
             else:
                 self._linger(address, heir, now)
@@ -160,10 +166,10 @@ class Handover:
                 if highest < (term, sender):
                     self._drop(address)
             elif address in self._announced:
-                if highest < (term, sender):
-                    self._outbid(address, now)
-                self._letters.claim(sender, [address])
                 self._announce_again(address, now)
+                if highest < (term, sender):
+                    self._outbid(address, self._announced[address].announced)
+                self._letters.claim(sender, [address])
             elif address in self._view.mine:
                 self._yielded.pop(address, None)
                 self._take(address, sender)
@@ -219,18 +225,20 @@ class Handover:
 
     def _ceded_term(self, address: IPAddress) -> int | None:
         tenure = self._announced.get(address)
-        # One that was never announced was never claimed.
-        return (tenure.term if tenure is not None else 0) if address in self._lingering else None
+        if tenure is not None and address in self._lingering:
+            return tenure.term
+        return self._given_up.get(address)
 
-    def _outbid(self, address: IPAddress, now: float) -> None:
+    def _outbid(self, address: IPAddress, announced: float) -> None:
         """Take the next term."""
         term = min(self._known.get(address, (0, ""))[0] + 1, MAX_TERM)
         self._known[address] = (term, self._me)
-        self._announced[address] = _Tenure(term, now)
+        self._announced[address] = _Tenure(term, announced)
 
     def _take(self, address: IPAddress, former: str | None) -> None:
         if address not in self.answered:
             self.version += 1
+            self._given_up.pop(address, None)
             self.answered[address] = self._view.mine[address]
             self._unannounced[address] = set()
         if former is not None and former != self._me and address in self._unannounced:
@@ -252,6 +260,9 @@ class Handover:
             lingering.until = until
 
     def _yield(self, address: IPAddress, claimant: str, now: float) -> None:
+        if (tenure := self._announced.get(address)) is not None:
+            self._given_up[address] = tenure.term
+            self._letters.cede(claimant, [address])
         self._drop(address)
         if address in self._view.mine:
             last = self._yielded.get(address)

@@ -156,6 +156,11 @@ class Cluster:
     def everything_owned_once(self, among: Iterable[str] | None = None) -> bool:
         return all(len(self.owners(address, among)) == 1 for address in ADDRESSES)
 
+    def hear_each_other(self, *names: str) -> bool:
+        """Whether all of these know of each of the others, from itself, that it lives."""
+        nodes = [self.nodes[name] for name in names]
+        return all(node.running and set(names) - {node.name} <= node.agreement.heard for node in nodes)
+
     @contextmanager
     def hardly_two_owners(self, seconds: float) -> Iterator[None]:
         """Advance, after what the block did, and fail if two answer for an address longer than a message flies.

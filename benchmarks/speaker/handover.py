@@ -94,15 +94,17 @@ CAUSES: Final[dict[str, Callable[[Shop, str], AbstractContextManager[None]]]] = 
 def run(shop: Shop, trials: int, progress: Progress, causes: Sequence[str] = tuple(CAUSES)) -> list[Change]:
     """So many of each cause. Raises LabError."""
     found = []
+    changed = dict.fromkeys(shop.lab.nodes, 0)
     for cause in [*causes] * trials:
-        change = _change(shop, cause)
+        change = _change(shop, cause, sorted(changed, key=changed.__getitem__))
+        changed[change.node] += 1
         progress(f"handover: {cause} on {change.node}: {change.lost} of {change.connections} connections lost")
         found.append(change)
     return found
 
 
-def _change(shop: Shop, cause: str) -> Change:
-    node, addresses = shop.pair()
+def _change(shop: Shop, cause: str, nodes: Sequence[str]) -> Change:
+    node, addresses = shop.pair(nodes)
 
     def moved() -> bool:
         owners = shop.owners()

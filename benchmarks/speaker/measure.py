@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.speaker import failover, handover, latency, shop, stability
+from benchmarks.speaker import failover, handover, latency, membership, shop, stability
 from benchmarks.speaker.causes import CAUSES
 
 if TYPE_CHECKING:
@@ -57,8 +57,6 @@ def _latency(extent: Extent, context: Context) -> list[Row]:
 
 
 def _membership(extent: Extent, context: Context) -> list[Row]:
-    from benchmarks.speaker import membership
-
     del extent
     return membership.run(context)
 

@@ -15,7 +15,7 @@ from lab.lab import Lab
 from lab.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lab.progress import Progress
 
@@ -48,12 +48,12 @@ class Shop:
                 found[record["spec"]["address"]] = node
         return found
 
-    def pair(self) -> tuple[str, tuple[str, str]]:
-        """A node, and an address of each family that it announces. Raises LabError."""
+    def pair(self, nodes: Sequence[str]) -> tuple[str, tuple[str, str]]:
+        """The first of these nodes that announces addresses of both families, and one of each. Raises LabError."""
 
         def found() -> tuple[str, tuple[str, str]] | None:
             owners = self.owners()
-            for node in self.lab.nodes:
+            for node in nodes:
                 ipv4 = [each for each in self.addresses if owners.get(each) == node and ":" not in each]
                 ipv6 = [each for each in self.addresses if owners.get(each) == node and ":" in each]
                 if ipv4 and ipv6:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.rows import Row
@@ -55,6 +56,8 @@ class Watch:
     minutes: float
     moves: int
     """By which an address was answered for by another node than before."""
+    silence_ms: float
+    """The longest time without an answer for one of them."""
     restarts: int
     """Of agents."""
     throttled: int = 0
@@ -121,14 +124,20 @@ def _watch(shop: Shop, watcher: Watcher, condition: str, minutes: float, progres
             spent = (time.monotonic() - begun) / 60
             progress(f"stability, {condition}: {_moves(shop, watcher)} moves in {spent:.1f} minutes")
         waits = sum(throttled(shop.lab.name, node) for node in shop.lab.nodes) if condition == "saturated" else 0
-        found = _moves(shop, watcher)
+        found, silence = _moves(shop, watcher), _silence(shop, watcher, begun, time.monotonic())
     after = shop.agents()
     restarts = sum(abs(after.get(pod, 0) - before.get(pod, 0)) for pod in before | after)
-    return Watch(condition, minutes, found, restarts, waits)
+    return Watch(condition, minutes, found, round(silence * 1000, 1), restarts, waits)
 
 
 def _moves(shop: Shop, watcher: Watcher) -> int:
     return sum(moves(watcher.answers(each)) for each in shop.addresses)
+
+
+def _silence(shop: Shop, watcher: Watcher, begun: float, ended: float) -> float:
+    """Seconds, of the address that was silent for longest."""
+    times = ([begun, *(said.time for said in watcher.answers(each)), ended] for each in shop.addresses)
+    return max(later - earlier for each in times for earlier, later in pairwise(each))
 
 
 def rows(watches: Sequence[Watch]) -> list[Row]:
@@ -137,6 +146,7 @@ def rows(watches: Sequence[Watch]) -> list[Row]:
     for watch in watches:
         found.append(Row(f"stability.{watch.condition}_false_failovers", watch.moves, "", 0.0))
         found.append(Row(f"stability.{watch.condition}_restarts", watch.restarts, "", 0.0))
+        found.append(Row(f"stability.{watch.condition}_silence_ms", watch.silence_ms, "ms"))
     return [*found, *(Row("stability.minutes", watch.minutes, "min") for watch in watches[:1])]
 
 

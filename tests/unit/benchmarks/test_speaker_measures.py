@@ -136,7 +136,8 @@ def test_lost_connections_are_told_by_cause_and_together() -> None:
 
 def test_a_move_while_nothing_fails_misses_the_target() -> None:
     found = {
-        row.name: row.holds for row in stability.rows([Watch("saturated", 2.0, 1, 0), Watch("lossy", 2.0, 0, 0)])
+        row.name: row.holds
+        for row in stability.rows([Watch("saturated", 2.0, 1, 60.0, 0), Watch("lossy", 2.0, 0, 55.0, 0)])
     }
     assert found["stability.saturated_false_failovers"] is False
     assert found["stability.lossy_false_failovers"] is True

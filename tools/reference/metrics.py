@@ -63,6 +63,9 @@ def agent_metrics() -> list[MetricRow]:
         probe_conflicts=0,
         fenced=0,
         elections=0,
+        owner_changes=0,
+        peers_lost=0,
+        missed=0,
         round_trip=0.0,
     )
     return rows(SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")).collect())

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from heraldlb.agent.tally import Tally
+from heraldlb.speaker.standing import ELIGIBLE
 from heraldlb.speaker.stats import SpeakerStats
 
 
@@ -25,11 +26,14 @@ class SpeakerCollector(Collector):
         yield _gauge(
             "peers_alive", "Of those, the ones whose agent is heard, directly or through others.", stats.alive
         )
-        yield _gauge("serving", "1 while this node may own addresses.", float(stats.standing.name == "SERVING"))
+        yield _gauge("serving", "1 while this node may own addresses.", float(stats.standing in ELIGIBLE))
         yield _counter(
             "fenced", "Times this node gave everything up because it had been stopped or starved.", stats.fenced
         )
         yield _counter("elections", "Times owners were worked out anew.", stats.elections)
+        yield _counter(
+            "owner_changes", "Addresses that by election changed their owner, on any node.", stats.owner_changes
+        )
         yield _counter("failovers", "Addresses taken over from a node that was lost.", self._tally.failovers)
         yield _counter(
             "handovers", "Addresses taken over from a node that lives or said goodbye.", self._tally.handovers
@@ -38,6 +42,8 @@ class SpeakerCollector(Collector):
         yield _counter("probes", "Probes for addresses that nobody had announced before.", stats.probes)
         yield _counter("probe_conflicts", "Times probing found a host with the address.", stats.probe_conflicts)
         yield _counter("heartbeats_sent", "Heartbeats sent.", stats.sent)
+        yield _counter("heartbeats_missed", "Heartbeats of peers that were due and did not come.", stats.missed)
+        yield _counter("peers_lost", "Times a peer fell silent without a goodbye.", stats.peers_lost)
         if stats.round_trip is not None:
             yield _gauge(
                 "heartbeat_round_trip_seconds", "To a peer and back, smoothed over peers.", stats.round_trip

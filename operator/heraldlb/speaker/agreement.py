@@ -79,6 +79,16 @@ class Agreement:
         """Those of them that are heard directly."""
         return self._membership.heard()
 
+    @property
+    def peers_lost(self) -> int:
+        """Times a peer that lived was lost."""
+        return self._losses.count
+
+    @property
+    def heartbeats_missed(self) -> int:
+        """Intervals in which a heartbeat of a peer was due and did not come."""
+        return self._membership.missed
+
     def agent_macs(self) -> frozenset[bytes]:
         """Hardware addresses of interfaces that agents offer, this one's included."""
         return self._membership.macs() | {offer.mac for offer in self._offers}

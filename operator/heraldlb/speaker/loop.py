@@ -26,7 +26,7 @@ from heraldlb.speaker.desired import Desired
 from heraldlb.speaker.ethernet import format_mac
 from heraldlb.speaker.links import LinkMonitor
 from heraldlb.speaker.membership import Verdict
-from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, changes
+from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, changes, owner_changes
 from heraldlb.speaker.pacing import AnnouncementSchedule
 from heraldlb.speaker.port import Port, Source
 from heraldlb.speaker.probing import Probing
@@ -97,7 +97,14 @@ class Loop:
     def stats(self) -> SpeakerStats:
         """A snapshot of the counters."""
         known = self._agreement
-        return self._counters.read(known.standing, len(known.peers), len(known.alive), known.elections)
+        return self._counters.read(
+            known.standing,
+            len(known.peers),
+            len(known.alive),
+            known.elections,
+            peers_lost=known.peers_lost,
+            missed=known.heartbeats_missed,
+        )
 
     def _wake_up(self) -> None:
         # Full: it is awake already. Closed: there is nobody to wake.
@@ -237,6 +244,7 @@ class Loop:
     def _carry_out(self, before: Assignment, after: Assignment) -> None:
         """Make trials, ports, schedules and the agent's knowledge agree with the assignment."""
         self._agent_macs = self._agreement.agent_macs()
+        self._counters.owner_changes += owner_changes(before, after)
         now = clock()
         for address in before.owned.keys() - after.owned.keys():
             if self._probing.stop(address):

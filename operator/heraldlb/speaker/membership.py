@@ -19,7 +19,7 @@ known ...
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -71,7 +71,6 @@ class _Record:
     received: float = float("-inf")
     confirmed: float = float("-inf")
     answered: float = float("-inf")
-    heard: bool = False
     standing: Standing = Standing.JOINING
     offers: tuple[Offer, ...] | None = None
     hears: dict[bytes, Standing] = field(default_factory=dict)
@@ -96,6 +95,7 @@ class Membership:
         self._sequence = 0
         self._sent: dict[int, float] = {}
         self._records: dict[str, _Record] = {}
+        self._heard: dict[str, _Record] = {}
         self._names: dict[bytes, str] = {}
         self._ring = Ring()
         self._meshed = True
@@ -108,6 +108,8 @@ class Membership:
         self._view: tuple[int, int, frozenset[str], int] = (-1, 0, frozenset(), 0)
         self.version = 0
         """Changes whenever `members` or `heard` may have."""
+        self.missed = 0
+        """Intervals in which a heartbeat of a peer that is heard was due and did not come."""
         self.urgent = False
         """Whether a peer was lost: the others should learn at once, by another round, that it is heard no more."""
 
@@ -116,6 +118,7 @@ class Membership:
         names = set(peers) - {self._me}
         if names != self._records.keys():
             self._records = {name: self._records.get(name) or _Record() for name in sorted(names)}
+            self._heard = {name: record for name, record in self._heard.items() if name in names}
             self._names = {node_id(name): name for name in names}
             self._ring.arrange(self._me, names)
             self._meshed = len(names) < FULL_MESH_NODES
@@ -144,7 +147,7 @@ class Membership:
         self._sent[self._sequence] = now
         for sequence in [s for s, at in self._sent.items() if now - at > self._timeout]:
             del self._sent[sequence]
-        hears = {node_id(name): each.standing for name, each in self._records.items() if each.heard}
+        hears = {node_id(name): each.standing for name, each in self._heard.items()}
         told = (self._standing, self._offers, self._hears.keys())
         if not self._since or (standing, offers, hears.keys()) != told:
             self._since = self._sequence
@@ -154,17 +157,17 @@ class Membership:
     def message_to(self, peer: str, now: float) -> Message:
         """This round's message to one peer."""
         record = self._records[peer]
-        message = Message(
-            self._me, self._incarnation, self._sequence, self._standing, self._echo_for(peer, record, now)
-        )
+        echo = self._echo_for(peer, record, now)
+        number = (self._me, self._incarnation, self._sequence, self._standing, echo)
         if self._meshed:
-            return replace(message, heard=self._hears, offers=self._offers)
+            return Message(*number, self._hears, self._offers)
         summary = Summary(self._since, self._digest())
-        if record.heard and record.digest == summary.digest:
-            return replace(message, complete=False, summary=summary)
+        heard = peer in self._heard
+        if heard and record.digest == summary.digest:
+            return Message(*number, complete=False, summary=summary)
         # Once is no more than a message that crossed ours.
-        reports = self._reports(record) if record.heard and record.differs > 1 else ()
-        return replace(message, heard=self._hears, offers=self._offers, summary=summary, reports=reports)
+        reports = self._reports(record) if heard and record.differs > 1 else ()
+        return Message(*number, self._hears, self._offers, summary=summary, reports=reports)
 
     def receive(self, message: Message, now: float) -> Receipt:
         """Take in one authentic message."""
@@ -176,6 +179,8 @@ class Membership:
         if message.incarnation != record.incarnation:
             # Its predecessor is dead, whatever its own standing will be.
             self._succeed(message.sender, record)
+        if message.sender in self._heard:
+            self.missed += max(0, round((now - record.received) / self._interval) - 1)
         record.incarnation, record.sequence, record.received = message.incarnation, message.sequence, now
         echo = message.echo
         wants_answer = echo is None or echo.held > _LATE_INTERVALS * self._interval * 1e6
@@ -196,8 +201,8 @@ class Membership:
 
     def expire(self, now: float) -> None:
         """Give up peers not heard for the failure timeout."""
-        for name, record in self._records.items():
-            if record.heard and now - record.confirmed >= self._timeout:
+        for name, record in list(self._heard.items()):
+            if now - record.confirmed >= self._timeout:
                 self._lose(name, record)
                 self.urgent = True
 
@@ -212,7 +217,7 @@ class Membership:
         self._greeted = frozenset()
         self.version += 1
         for name, record in self._records.items():
-            if record.heard:
+            if name in self._heard:
                 self._lose(name, record)
             record.received = record.confirmed = float("-inf")
             record.hears = {}
@@ -220,7 +225,7 @@ class Membership:
 
     def next_expiry(self) -> float | None:
         """When `expire` may have something to do, or None."""
-        return min((r.confirmed + self._timeout for r in self._records.values() if r.heard), default=None)
+        return min((each.confirmed + self._timeout for each in self._heard.values()), default=None)
 
     def peers(self) -> frozenset[str]:
         """The names of all configured peers."""
@@ -228,17 +233,17 @@ class Membership:
 
     def heard(self) -> frozenset[str]:
         """The peers heard directly."""
-        return frozenset(name for name, record in self._records.items() if record.heard)
+        return frozenset(self._heard)
 
     def members(self) -> dict[str, Member]:
         """The live peers: those heard, and those that the heard ones hear; in a large cluster on and on."""
         relayed: dict[bytes, Standing] = {}
-        for record in sorted((r for r in self._records.values() if r.heard), key=lambda each: each.confirmed):
+        for record in sorted(self._heard.values(), key=lambda each: each.confirmed):
             relayed.update(record.hears)
         found = {}
         for name in sorted(self._alive()):
             record = self._records[name]
-            known = record.heard or record.since
+            known = name in self._heard or record.since
             standing = record.standing if known else relayed.get(node_id(name), record.standing)
             found[name] = Member(name, standing, record.offers)
         return found
@@ -261,13 +266,12 @@ class Membership:
         """The view, made anew if anything it depends on has changed."""
         if self._view[:2] != (self.version, self._since):
             records = self._records
-            heard = [name for name, each in records.items() if each.heard]
             if self._meshed:
                 # What was last heard of a peer that is not heard any more says nothing.
-                hears = {name: each.hears if each.heard else () for name, each in records.items()}
+                hears = {name: each.hears if name in self._heard else () for name, each in records.items()}
             else:
                 hears = {name: each.hears for name, each in records.items()}
-            found = connected(heard, hears, self._names)
+            found = connected(self._heard, hears, self._names)
             alive = frozenset(name for name in found if records[name].standing is not Standing.LEAVING)
             versions = [(node_id(name), records[name].version) for name in alive]
             own = (node_id(self._me), Version(self._incarnation, self._since))
@@ -282,12 +286,14 @@ class Membership:
             return now - record.confirmed <= patience and record.standing is not Standing.LEAVING
 
         self._ring.choose(now, self._alive(), answers)
-        neighbours = set(self._ring.neighbours)
-        for name, record in self._records.items():
-            heard = name in neighbours and now - record.confirmed < self._timeout
-            if heard is not record.heard:
-                record.heard = heard
-                self.version += 1
+        neighbours = {
+            name: self._records[name]
+            for name in self._ring.neighbours
+            if now - self._records[name].confirmed < self._timeout
+        }
+        if neighbours.keys() != self._heard.keys():
+            self.version += 1
+        self._heard = neighbours
 
     def _reports(self, receiver: _Record) -> tuple[Report, ...]:
         """What to tell a neighbour that knows other things: the latest news, and of the rest some in turn."""
@@ -308,7 +314,7 @@ class Membership:
         if name is None:
             return
         record = self._records[name]
-        if record.heard or now - record.confirmed <= self._timeout:
+        if name in self._heard or now - record.confirmed <= self._timeout:
             return
         if report.incarnation == record.incarnation:
             newer = report.since > record.since
@@ -370,7 +376,7 @@ class Membership:
         """Take in that the peer lives; whether it should learn at once that it is heard."""
         record.confirmed = now
         if message.standing is Standing.LEAVING:
-            if self._meshed and record.heard:
+            if self._meshed and name in self._heard:
                 self._lose(name, record)
             # On a ring its neighbours go on hearing it, and others through it, until they have found each other.
             return False
@@ -379,9 +385,9 @@ class Membership:
                 self._take_report(report, now)
             record.digest = message.summary.digest
             record.differs = record.differs + 1 if record.digest != self._digest() else 0
-        if record.heard or not self._meshed:
+        if name in self._heard or not self._meshed:
             return False
-        record.heard = True
+        self._heard[name] = record
         self.version += 1
         return True
 
@@ -395,7 +401,7 @@ class Membership:
 
     def _succeed(self, name: str, record: _Record) -> None:
         """Begin with another incarnation of the peer."""
-        if record.heard:
+        if name in self._heard:
             self._lose(name, record)
         record.since = 0
         record.confirmed = float("-inf")
@@ -404,7 +410,7 @@ class Membership:
             self.version += 1
 
     def _lose(self, name: str, record: _Record) -> None:
-        record.heard = False
+        del self._heard[name]
         self._ring.give_up(name)
         if self._meshed:
             record.hears = {}

@@ -73,3 +73,10 @@ def changes(before: Assignment, after: Assignment, wall_time: float) -> Iterator
     for address, reasons in after.ineligible.items():
         if before.ineligible.get(address) != reasons:
             yield NotEligible(address, reasons)
+
+
+def owner_changes(before: Assignment, after: Assignment) -> int:
+    """The number of addresses that have another owner than before; new addresses do not count."""
+    return sum(
+        address in before.owners and before.owners[address] != owner for address, owner in after.owners.items()
+    )

@@ -48,6 +48,12 @@ class SpeakerStats:
     fenced: int
     """Times the node found that it had been away and gave everything up."""
     elections: int
+    owner_changes: int
+    """Addresses that another node than before is to announce, as elections found."""
+    peers_lost: int
+    """Times a peer that lived fell silent."""
+    missed: int
+    """Intervals in which a heartbeat of a peer was due and did not come."""
     round_trip: float | None
     """Seconds, smoothed over peers; None before the first."""
 
@@ -78,13 +84,16 @@ class Counters:
     probes: int = 0
     probe_conflicts: int = 0
     fenced: int = 0
+    owner_changes: int = 0
     round_trip: float | None = None
 
     def measured(self, round_trip: float) -> None:
         """Take in one round trip, in seconds (smoothed as RFC 6298 section 2 does)."""
         self.round_trip = round_trip if self.round_trip is None else self.round_trip * 0.875 + round_trip * 0.125
 
-    def read(self, standing: Standing, peers: int, alive: int, elections: int) -> SpeakerStats:
+    def read(
+        self, standing: Standing, peers: int, alive: int, elections: int, *, peers_lost: int, missed: int
+    ) -> SpeakerStats:
         """A snapshot. May be called from any thread: `list` of a dict's items is one step of the interpreter."""
         return SpeakerStats(
             standing=standing,
@@ -99,5 +108,8 @@ class Counters:
             probe_conflicts=self.probe_conflicts,
             fenced=self.fenced,
             elections=elections,
+            owner_changes=self.owner_changes,
+            peers_lost=peers_lost,
+            missed=missed,
             round_trip=self.round_trip,
         )

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from heraldlb.agent.tally import Tally
-from heraldlb.speaker.standing import ELIGIBLE
+from heraldlb.speaker.standing import ELIGIBLE, Standing
 from heraldlb.speaker.stats import SpeakerStats
 
 
@@ -27,6 +27,11 @@ class SpeakerCollector(Collector):
             "peers_alive", "Of those, the ones whose agent is heard, directly or through others.", stats.alive
         )
         yield _gauge("serving", "1 while this node may own addresses.", float(stats.standing in ELIGIBLE))
+        yield _gauge(
+            "probation",
+            "1 while it owns only what no established node can announce, since it has just come or come back.",
+            float(stats.standing is Standing.PROBATION),
+        )
         yield _counter(
             "fenced", "Times this node gave everything up because it had been stopped or starved.", stats.fenced
         )

@@ -1,4 +1,6 @@
-"""Many members in one process, each with a socket and an address of its own: `python -m benchmarks.speaker.crowd JSON`.
+"""Many members in one process, each with a socket and an address of its own.
+
+Run as `python -m benchmarks.speaker.crowd JSON`.
 
 JSON: `key` (hexadecimal), `addresses`: {NODE: ADDRESS} of all members of the cluster, `here`: the names of those in
 this process. They speak the protocol of the agents, in datagrams on the network, but own nothing. Says, an object a
@@ -27,14 +29,18 @@ from heraldlb.speaker.standing import Standing
 _STANDING: Final = Standing.ESTABLISHED
 _SAY_EVERY: Final = 0.5
 """Seconds."""
+_START_EVERY: Final = 0.03
+"""Seconds between two starts: one process cannot do at once what a hundred nodes can."""
 
 
 @dataclass(slots=True)
 class _Member:
+    name: str
     membership: Membership
     socket: socket.socket
     offers: tuple[Offer, ...]
     next_beat: float
+    started: bool = False
 
 
 class Crowd:
@@ -44,6 +50,7 @@ class Crowd:
         self._key = key
         self._addresses = addresses
         self._selector = selectors.DefaultSelector()
+        self._started = time.monotonic()
         self._members = [self._member(name, number) for number, name in enumerate(here)]
         self._timers = [(member.next_beat, number) for number, member in enumerate(self._members)]
         heapq.heapify(self._timers)
@@ -65,17 +72,19 @@ class Crowd:
 
     def _member(self, name: str, number: int) -> _Member:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        opened.bind((self._addresses[name], MEMBERSHIP_PORT))
         membership = Membership(name, time.time_ns(), FAILURE_TIMEOUT, HEARTBEAT_INTERVAL)
         membership.configure(self._addresses)
         offer = Offer("eth0", bytes((2, 0, 0, 1, number >> 8, number & 255)))
-        # Spread over an interval, as agents of different nodes are.
-        first = time.monotonic() + number % 40 * HEARTBEAT_INTERVAL / 40
-        member = _Member(membership, opened, (offer,), first)
-        self._selector.register(opened, selectors.EVENT_READ, member)
-        return member
+        return _Member(name, membership, opened, (offer,), self._started + number * _START_EVERY)
+
+    def _start(self, member: _Member) -> None:
+        member.socket.bind((self._addresses[member.name], MEMBERSHIP_PORT))
+        self._selector.register(member.socket, selectors.EVENT_READ, member)
+        member.started = True
 
     def _beat(self, member: _Member, now: float) -> None:
+        if not member.started:
+            self._start(member)
         member.membership.expire(now)
         for peer in member.membership.begin_round(now, _STANDING, member.offers):
             self._send(member, peer, now)

@@ -136,8 +136,8 @@ class Loop:
                 packets.append(key.data)
             else:
                 key.data(now)
-                undecided = True
-        if undecided:
+        # Most heartbeats say nothing new.
+        if undecided or now >= self._agreement.deadline:
             self._decide(now)
         if self._probing.next_due() is not None:
             self._probe(clock())

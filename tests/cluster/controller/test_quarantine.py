@@ -20,17 +20,19 @@ def _controller(replicas: Replicas) -> None:
     replicas.only()
 
 
-def report(tenant: Tenant, address: str, *, contested: bool) -> None:
-    """Write what the agent of the announcing node writes."""
-    condition = {
-        "type": "Conflict",
-        "status": str(contested),
-        "reason": "AddressConflict" if contested else "Announcing",
-        "message": "As agents say it.",
-        "lastTransitionTime": SEEN,
-    }
+def report(tenant: Tenant, address: str, *, contested: bool, announced: bool = True) -> None:
+    """Write what the agent of the node writes that announces the address, or found it in use before."""
+
+    def condition(kind: str, status: bool, reason: str) -> dict[str, str]:
+        about = {"message": "As agents say it.", "lastTransitionTime": SEEN}
+        return {"type": kind, "status": str(status), "reason": reason, **about}
+
+    conditions = [
+        condition("Announced", announced, "Announcing" if announced else "AddressConflict"),
+        condition("Conflict", contested, "AddressConflict" if contested else "Announcing"),
+    ]
     conflict = {"macAddress": MAC, "interface": "eth0"} if contested else None
-    tenant.api.patch(RECORDS, address, {"status": {"conditions": [condition], "conflict": conflict}}, "status")
+    tenant.api.patch(RECORDS, address, {"status": {"conditions": conditions, "conflict": conflict}}, "status")
 
 
 def contest(tenant: Tenant, *entries: str, **spec: Any) -> str:
@@ -65,6 +67,27 @@ def test_its_holder_keeps_it_and_nobody_may_join(tenant: Tenant, settle: Settle)
     settle()
     assert tenant.shown("web") == [tenant.ipv4(10)]
     assert tenant.condition("web")["status"] == "True"
+
+
+def test_a_service_that_holds_an_address_which_was_never_announced_gets_another(tenant: Tenant) -> None:
+    tenant.pool("a", tenant.range4(10, 11))
+    tenant.service("web")
+    tenant.await_shown("web", tenant.ipv4(10))
+    report(tenant, tenant.ipv4(10), contested=True, announced=False)
+    tenant.await_shown("web", tenant.ipv4(11))
+    tenant.await_no_record(tenant.ipv4(10))
+    wait_for("it to be quarantined", lambda: [each["address"] for each in quarantined(tenant)] == [tenant.ipv4(10)])
+    assert quarantined(tenant)[0]["macAddress"] == MAC
+
+
+def test_it_keeps_one_that_it_asks_for_by_name(tenant: Tenant, settle: Settle) -> None:
+    tenant.pool("a", tenant.range4(10, 11))
+    tenant.service("web", annotations=named(tenant.ipv4(10)))
+    tenant.await_shown("web", tenant.ipv4(10))
+    report(tenant, tenant.ipv4(10), contested=True, announced=False)
+    wait_for("it to be quarantined", lambda: quarantined(tenant))
+    settle()
+    assert tenant.shown("web") == [tenant.ipv4(10)]
 
 
 def test_it_is_refused_by_name_and_given_when_the_conflict_is_over(tenant: Tenant) -> None:

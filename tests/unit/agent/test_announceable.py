@@ -121,6 +121,26 @@ def test_an_address_that_is_only_kept_for_a_former_holder_is_not_announced(clust
     assert wanted(cluster) is None
 
 
+@pytest.mark.parametrize(
+    ("status", "probed"),
+    [
+        ({}, True),
+        ({"node": "n1"}, False),
+        ({"firstAnnounced": "2026-01-01T00:00:00Z"}, False),
+        ({"conflict": {"macAddress": "02:00:5e:00:53:01"}}, True),
+    ],
+)
+def test_an_address_is_probed_until_some_node_has_announced_it(
+    cluster: Made, status: dict[str, Any], probed: bool
+) -> None:
+    holder = {"namespace": "default", "name": "web", "uid": "u", "ports": []}
+    spec = {"address": str(ADDRESS), "addressPool": "lan", "services": [holder]}
+    cluster.records.observe("MODIFIED", {"metadata": cluster.meta(str(ADDRESS)), "spec": spec, "status": status})
+    found = wanted(cluster)
+    assert found is not None
+    assert found.probe == probed
+
+
 def test_a_service_that_is_no_load_balancer_any_more_is_not_announced(cluster: Made) -> None:
     cluster.add_service(type="ClusterIP")
     assert wanted(cluster) is None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heraldlb.speaker.constants import MAX_MESSAGE_SIZE
+from heraldlb.speaker.constants import CLAIMS_PER_MESSAGE, MAX_MESSAGE_SIZE
 from heraldlb.speaker.interfaces import Offer
 from heraldlb.speaker.messages import Echo, Message, MessageError, SignatureError, decode, encode, node_id
 from heraldlb.speaker.standing import Standing
@@ -27,6 +27,7 @@ offers = st.builds(
     st.binary(min_size=6, max_size=6),
     st.lists(prefixes, max_size=4).map(tuple),
 )
+terms = st.dictionaries(st.ip_addresses(), st.integers(0, 2**32 - 1), max_size=5)
 messages = st.builds(
     Message,
     names,
@@ -36,6 +37,8 @@ messages = st.builds(
     st.none() | st.builds(Echo, numbers, numbers, st.integers(0, 2**32 - 1)),
     st.dictionaries(names.map(node_id), st.sampled_from(Standing), max_size=5),
     st.lists(offers, max_size=4).map(tuple),
+    claims=terms,
+    ceded=terms,
 )
 
 
@@ -76,6 +79,12 @@ def test_arbitrary_octets_signed_by_a_peer_raise_nothing_but_the_documented_erro
 def test_a_datagram_that_is_too_large_is_refused_unread() -> None:
     with pytest.raises(MessageError, match="no size"):
         decode(b"HRLD\x01" + bytes(MAX_MESSAGE_SIZE), [KEY])
+
+
+def test_as_many_claims_as_go_into_one_message_fit_an_ethernet_frame() -> None:
+    claims = {IPv6Address("fd00::") + n: n for n in range(CLAIMS_PER_MESSAGE)}
+    message = Message("node-1", 1, 1, Standing.SERVING, Echo(1, 1), claims=claims)
+    assert len(encode(message, KEY)) <= 1_452
 
 
 def test_a_section_of_a_later_release_is_skipped() -> None:

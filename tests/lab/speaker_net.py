@@ -44,9 +44,9 @@ WINDOW = 0.25
 _numbers = itertools.count()
 
 
-def run(*argv: str) -> None:
-    """Run a command; raises CalledProcessError with what it said."""
-    subprocess.run(argv, check=True, capture_output=True, text=True)
+def run(*argv: str) -> str:
+    """Run a command and return what it said; raises CalledProcessError with that."""
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
 def ether(address: str, mac: str = CLIENT_MAC) -> Any:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, IPv6
+from scapy.layers.inet6 import ICMPv6MLReport2, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 
 from heraldlb.speaker.constants import PROBE_AFTER
-from tests.lab.speaker_net import ADDRESSES, CLIENT_MAC, MAC, NODE_IPS, NODES, Lan, question
+from tests.lab.speaker_net import ADDRESSES, CLIENT_MAC, MAC, NODE_IPS, NODES, Lan, question, run, until
 
 BOTH = pytest.mark.parametrize("address", [ADDRESSES[4][0], ADDRESSES[6][0]], ids=["IPv4", "IPv6"])
 STRANGER = "02:00:00:00:0b:ad"
@@ -137,7 +137,30 @@ def test_at_failover_an_address_that_was_announced_is_not_probed_again(lan: Lan,
         assert not asked(frame, address)
         if claimed(frame, address) and frame.src != MAC[owner]:
             break
+    if ":" in address:
+        # Without Override a neighbour would keep the former node's hardware address (RFC 4861 section 7.2.5).
+        assert (frame.dst, frame[ICMPv6ND_NA].O, frame[ICMPv6ND_NA].S) == ("33:33:00:00:00:01", 1, 0)
     lan.await_owner(address, [node for node in NODES if node != owner])
+
+
+def test_the_groups_of_an_address_are_joined_by_its_owner_alone_and_reported_to_switches(lan: Lan) -> None:
+    address = ADDRESSES[6][0]
+    group = "ff02::1:ff00:f0"
+
+    def joined(node: str) -> bool:
+        return group in run("ip", "-n", lan.namespace(node), "-6", "maddr", "show", "dev", "eth0").split()
+
+    lan.start(*NODES[:2])
+    lan.apply(*NODES[:2], addresses=[address], known=NODES[:2], probe=[address])
+    reports = (frame for frame in lan.received(30) if ICMPv6MLReport2 in frame)
+    wanted = (report for report in reports if group in {record.dst for record in report[ICMPv6MLReport2].records})
+    assert next(wanted).src in {MAC[node] for node in NODES[:2]}
+    owner = lan.await_owner(address, NODES[:2])
+    heir = next(node for node in NODES[:2] if node != owner)
+    until(lambda: joined(owner) and not joined(heir))
+    lan.speakers[owner].send(signal.SIGTERM)
+    lan.await_owner(address, [heir])
+    until(lambda: joined(heir) and not joined(owner))
 
 
 @BOTH

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.keyfile import KeyFile
+from heraldlb.agent.lostnodes import LostNodes
 from heraldlb.agent.metrics import SpeakerCollector
 from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
@@ -36,7 +37,6 @@ from heraldlb.kube.recorder import Recorder
 from heraldlb.observability.health import Probe, serve
 from heraldlb.speaker.changes import Change as SpeakerChange
 from heraldlb.speaker.changes import PeersChanged
-from heraldlb.speaker.losses import Outlook
 from heraldlb.speaker.settings import SpeakerSettings
 from heraldlb.speaker.speaker import Speaker
 
@@ -94,6 +94,7 @@ class Agent:
         self._speaking: SpeakingRole | None = None
         self._statuses: AnnouncementStatuses | None = None
         self._forwarding: ForwardingRole | None = None
+        self._lost_nodes = LostNodes(api, self._cluster, self._services_changed)
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
@@ -162,7 +163,14 @@ class Agent:
         )
         pinging = PingRole(Nft(), answer=settings.answer_ping)
         speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
-        self._work += [key_file.follow, statuses.run, speaking.run, pinging.run, lambda: speaking.probe(self._api)]
+        self._work += [
+            key_file.follow,
+            statuses.run,
+            speaking.run,
+            pinging.run,
+            self._lost_nodes.run,
+            lambda: speaking.probe(self._api),
+        ]
         self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
 
     def _witness(self) -> float | None:
@@ -171,20 +179,16 @@ class Agent:
 
     def _take(self, change: SpeakerChange) -> None:
         if isinstance(change, PeersChanged):
-            self._peers_changed(change.outlook)
+            self._lost_nodes.peers_changed(change.outlook)
+            if self._statuses is not None:
+                self._statuses.reconsider_all()
         elif self._statuses is not None:
             self._tally.take(change)
             self._statuses.take(change)
 
-    def _peers_changed(self, outlook: Outlook) -> None:
-        changed = self._cluster.lost ^ outlook.lost
-        self._cluster.alive, self._cluster.lost = outlook.alive, outlook.lost
-        if outlook.lost:
-            log.warning("lost without a goodbye: %s", ", ".join(sorted(outlook.lost)))
-        for service in self._cluster.services_on(changed) if changed else ():
+    def _services_changed(self, services: Iterable[NamespacedName]) -> None:
+        for service in services:
             self._service_changed(service)
-        if self._statuses is not None:
-            self._statuses.reconsider_all()
 
     def _service_changed(self, service: NamespacedName) -> None:
         """The Service or its endpoints changed, or the nodes that these are on."""
@@ -205,6 +209,7 @@ class Agent:
             # A heartbeat of the kubelet.
             return
         self._rules_changed()
+        self._lost_nodes.look()
         if self._forwarding is not None:
             self._forwarding.touch()
 

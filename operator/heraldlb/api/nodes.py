@@ -21,6 +21,8 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     network_unavailable: bool = False
     unschedulable: bool = False
+    ready: bool = False
+    """Its kubelet was heard lately, as the node controller has it: condition `Ready`."""
 
     @property
     def excluded(self) -> bool:
@@ -36,6 +38,7 @@ def parse_node(raw: Raw) -> Node:
         pod_cidrs=tuple(map(str, sequence(raw, "spec", "podCIDRs"))),
         labels=mapping(raw, "metadata", "labels"),
         network_unavailable=is_true(entries(raw, "status", "conditions"), "NetworkUnavailable"),
+        ready=is_true(entries(raw, "status", "conditions"), "Ready"),
         unschedulable=mapping(raw, "spec").get("unschedulable") is True,
     )
 

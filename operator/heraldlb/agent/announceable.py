@@ -37,6 +37,22 @@ class Rules:
         return {name for policy in policies for name in policy.weights}
 
 
+class Shared:
+    """Makes equal parts of what is to be announced one, by which elections for thousands of addresses are cheap."""
+
+    def __init__(self) -> None:
+        self._candidates: dict[frozenset[str], frozenset[str]] = {}
+        self._interfaces: dict[InterfaceFilter, InterfaceFilter] = {}
+
+    def candidates(self, names: frozenset[str]) -> frozenset[str]:
+        """The first set that was equal to this one."""
+        return self._candidates.setdefault(names, names)
+
+    def interfaces(self, wanted: InterfaceFilter) -> InterfaceFilter:
+        """The first filter that was equal to this one."""
+        return self._interfaces.setdefault(wanted, wanted)
+
+
 def rules(cluster: Cluster, *, ignore_exclude_label: bool = False, ignore_cordon: bool = False) -> Rules:
     """The rules from the present objects; a change of a Node or an L2Announcement makes new ones."""
     ignored = {
@@ -51,12 +67,10 @@ def rules(cluster: Cluster, *, ignore_exclude_label: bool = False, ignore_cordon
     )
 
 
-def announceable(
-    cluster: Cluster, record: ServiceAddress, under: Rules, shared: dict[frozenset[str], frozenset[str]]
-) -> Announceable | None:
+def announceable(cluster: Cluster, record: ServiceAddress, under: Rules, shared: Shared) -> Announceable | None:
     """How one address is to be announced, or None where no Service holds it any more.
 
-    `shared` makes equal sets of candidates one: the caller keeps it from one address to the next.
+    The caller keeps `shared` from one address to the next.
     """
     services = holders(cluster, record)
     if not services:
@@ -64,8 +78,8 @@ def announceable(
     policies = covering(under, record, services)
     usable = usable_nodes(cluster, services, under.nodes)
     names = frozenset(name for name in under.nodes_under(policies) & usable if not under.nodes.get(name))
-    candidates = shared.setdefault(names, names)
-    interfaces = combine([policy.announcement.interfaces for policy in policies])
+    candidates = shared.candidates(names)
+    interfaces = shared.interfaces(combine([policy.announcement.interfaces for policy in policies]))
     weights = _weights(policies, candidates)
     return Announceable(record.address, interfaces, candidates, weights, probe=not record.announced_before)
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterable
 
-from heraldlb.agent.announceable import Rules, announceable, peers
+from heraldlb.agent.announceable import Rules, Shared, announceable, peers
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
@@ -40,6 +40,7 @@ class SpeakingRole:
         self._changed = asyncio.Event()
         self._touched: set[IPAddress] = set()
         self._all_touched = True
+        self._shared = Shared()
         self._applied = NOTHING_DESIRED
 
     def touch(self, addresses: Iterable[IPAddress]) -> None:
@@ -85,6 +86,7 @@ class SpeakingRole:
         others = self._applied.peers
         if self._all_touched:
             self._all_touched = False
+            self._shared = Shared()
             others = peers(self._cluster, self._settings.node_name)
             touched = {record.address for record in self._cluster.records.values()} | self._applied.addresses.keys()
         addresses = self._renewed(touched, self._rulebook.rules())
@@ -96,11 +98,9 @@ class SpeakingRole:
     def _renewed(self, touched: Iterable[IPAddress], under: Rules) -> dict[IPAddress, Announceable] | None:
         """The addresses with those touched worked out anew, or None where that changes nothing."""
         addresses = dict(self._applied.addresses)
-        # Addresses with equal candidates share one set, which makes elections for thousands of them cheap.
-        shared: dict[frozenset[str], frozenset[str]] = {}
         for address in touched:
             record = self._cluster.record(address)
-            wanted = announceable(self._cluster, record, under, shared) if record is not None else None
+            wanted = announceable(self._cluster, record, under, self._shared) if record is not None else None
             if wanted is None:
                 addresses.pop(address, None)
             else:

@@ -107,6 +107,19 @@ def test_a_policy_leaves_announcing_to_the_nodes_it_selects(
                 herald.fetch(address)
 
 
+def test_a_preferred_node_announces_while_it_may_and_another_where_it_may_not(
+    shop: Shop, herald: Product, lab: Lab, lan: Lan
+) -> None:
+    for node in ("node-1", "node-2"):
+        with policy(lab, nodePreferences=[{"weight": 50, "nodeSelector": _hostname(node)}]):
+            lan.await_sole_answerer(shop.addresses, {herald.mac(node)})
+            lab.kubectl("cordon", node)
+            try:
+                lan.await_sole_answerer(shop.addresses, herald.macs(node))
+            finally:
+                lab.kubectl("uncordon", node)
+
+
 def test_a_policy_leaves_announcing_to_the_interfaces_it_names(
     shop: Shop, lab: Lab, herald: Product, lan: Lan
 ) -> None:

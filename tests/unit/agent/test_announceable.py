@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from heraldlb.agent.announceable import announceable, combine, hindrances, peers, rules
+from heraldlb.agent.announceable import Shared, announceable, combine, hindrances, peers, rules
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.refusals import refusal
 from heraldlb.api.announcements import InterfaceFilter
@@ -78,7 +78,7 @@ def cluster() -> Made:
 def wanted(cluster: Cluster, **options: bool) -> Announceable | None:
     record = cluster.record(ADDRESS)
     assert record is not None
-    return announceable(cluster, record, rules(cluster, **options), {})
+    return announceable(cluster, record, rules(cluster, **options), Shared())
 
 
 def candidates(cluster: Cluster, **options: bool) -> set[str]:
@@ -294,6 +294,17 @@ def test_interfaces_come_from_the_policies_that_cover_the_address(cluster: Made)
     found = wanted(cluster)
     assert found is not None
     assert found.interfaces == InterfaceFilter(("eth*",), ("eth9",))
+
+
+def test_equal_candidates_and_interfaces_are_one_object_so_that_elections_are_cheap(cluster: Made) -> None:
+    cluster.add_policy("lan", interfaces={"include": ["eth*"]})
+    record, under, shared = cluster.record(ADDRESS), rules(cluster), Shared()
+    assert record is not None
+    one, other = (announceable(cluster, record, under, shared) for _ in range(2))
+    assert one is not None
+    assert other is not None
+    assert one.candidates is other.candidates
+    assert one.interfaces is other.interfaces
 
 
 def test_peers_are_all_other_nodes(cluster: Made) -> None:

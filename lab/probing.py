@@ -36,6 +36,8 @@ class Attempt:
     begun: float
     ended: float
     answered: bool
+    opened: bool = False
+    """Whether a connection came about, which is less than an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ class Prober:
 
     def _end(self, asking: _Asking, *, answered: bool) -> None:
         asking.connection.close()
-        self.attempts[asking.target].append(Attempt(asking.begun, time.monotonic(), answered))
+        self.attempts[asking.target].append(Attempt(asking.begun, time.monotonic(), answered, asking.has_asked))
 
 
 @contextmanager

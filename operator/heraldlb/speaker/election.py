@@ -53,7 +53,7 @@ def elect(wanted: Mapping[IPAddress, Announceable], members: Mapping[str, Member
         if len(electorate) == 1:
             owners.update(dict.fromkeys(addresses, *electorate))
         elif electorate:
-            owners.update(share_out(addresses, electorate))
+            owners.update(share_out(tuple(addresses), electorate))
     return owners
 
 

@@ -7,7 +7,7 @@ share, and what else moves is what the bound pushes aside."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -18,7 +18,9 @@ from heraldlb.speaker.constants import LOAD_BOUND
 _MASK: Final = 2**64 - 1
 
 
-def share_out(addresses: Sequence[IPAddress], nodes: Iterable[str]) -> dict[IPAddress, str]:
+# What happens to one group of nodes is no reason to share out the addresses of another anew.
+@lru_cache(maxsize=16)
+def share_out(addresses: tuple[IPAddress, ...], nodes: frozenset[str]) -> Mapping[IPAddress, str]:
     """The node of each address; none has more than LOAD_BOUND times the mean, rounded up. Some node is needed."""
     # Of equal weights the first counts, so that not even then an order matters.
     hashed = [(_hash(name.encode()), name) for name in sorted(nodes)]
@@ -26,7 +28,7 @@ def share_out(addresses: Sequence[IPAddress], nodes: Iterable[str]) -> dict[IPAd
     bound = -(-most * len(addresses) // (least * len(hashed)))
     taken: dict[str, list[tuple[int, bytes, IPAddress]]] = {name: [] for _, name in hashed}
     refused: dict[IPAddress, set[str]] = {}
-    waiting = addresses
+    waiting = list(addresses)
     while waiting:
         for address in waiting:
             packed = address.packed

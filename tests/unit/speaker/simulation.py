@@ -157,8 +157,10 @@ class Cluster:
         return all(len(self.owners(address, among)) == 1 for address in ADDRESSES)
 
     def hear_each_other(self, *names: str) -> bool:
-        """Whether all of these know of each of the others, from itself, that it lives."""
+        """Whether all of these know of each of the others, from itself, that it lives, and can go on hearing it."""
         nodes = [self.nodes[name] for name in names]
+        if any(cut <= set(names) for cut in map(set, self.cut)):
+            return False
         return all(node.running and set(names) - {node.name} <= node.agreement.heard for node in nodes)
 
     @contextmanager

@@ -1,0 +1,130 @@
+"""A planned change moves addresses under a client's nose: the next node announces before the last one stops.
+
+Every connection that the client opens is accepted. What is under way at the very moment of a move may break: its
+packets go to another node from one to the next, whose conntrack has never heard of it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.probing import PATIENCE as ATTEMPT_PATIENCE
+from lab.probing import asking
+from lab.waiting import wait_for
+from tests.lab.herald.product import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from tests.lab.herald.conftest import Shop
+    from tests.lab.herald.lan import Lan
+    from tests.lab.herald.product import Product
+
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+SLACK = 0.05
+"""Seconds by which a busy machine may tell apart what the client and the listener saw at one moment."""
+EVERY = 0.005
+"""Seconds between two connections of the client to an address."""
+
+
+@contextmanager
+def cordoned(herald: Product, node: str) -> Iterator[None]:
+    herald.lab.kubectl("cordon", node)
+    try:
+        yield
+    finally:
+        herald.lab.kubectl("uncordon", node)
+
+
+@contextmanager
+def excluded(herald: Product, node: str) -> Iterator[None]:
+    herald.lab.kubectl("label", "node", node, f"{EXCLUDE}=")
+    try:
+        yield
+    finally:
+        herald.lab.kubectl("label", "node", node, f"{EXCLUDE}-")
+
+
+@contextmanager
+def not_selected(herald: Product, node: str) -> Iterator[None]:
+    others = [each for each in herald.lab.nodes if each != node]
+    hostnames = {"key": "kubernetes.io/hostname", "operator": "In", "values": others}
+    herald.lab.apply(
+        {
+            "apiVersion": "heraldlb.io/v1beta1",
+            "kind": "L2Announcement",
+            "metadata": {"name": "others"},
+            "spec": {"nodeSelector": {"matchExpressions": [hostnames]}},
+        }
+    )
+    try:
+        yield
+    finally:
+        herald.lab.kubectl("delete", "l2announcement", "others")
+
+
+@contextmanager
+def upgraded(herald: Product, node: str) -> Iterator[None]:
+    """The agent is asked to end, and another starts."""
+    pods = herald.lab.items("pods", "-n", "kube-system", "-l", "app.kubernetes.io/component=agent")
+    [pod] = [each["metadata"]["name"] for each in pods if each["spec"]["nodeName"] == node]
+    herald.lab.kubectl("delete", "pod", pod, "-n", "kube-system", "--wait=false")
+    yield
+
+
+def _moves(lan: Lan, address: str, since: float) -> list[float]:
+    """When another node announced the address than the last time."""
+    said = lan.announcements(address, since)
+    return [each.time for last, each in pairwise([None, *said]) if each and (last is None or last.mac != each.mac)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(cordoned, id="cordon"),
+        pytest.param(excluded, id="label"),
+        pytest.param(not_selected, id="policy"),
+        pytest.param(upgraded, id="agent-upgrade"),
+    ],
+)
+def test_no_connection_is_refused_during_a_planned_change_and_only_those_under_way_at_a_move_break(
+    change: Callable[[Product, str], AbstractContextManager[None]],
+    shop: Shop,
+    herald: Product,
+    lan: Lan,
+    record_property: Callable[[str, object], None],
+) -> None:
+    node, *addresses = shop.pair()
+    others = herald.macs(node)
+
+    def moved(since: float, macs: set[str]) -> bool:
+        return all(any(said.mac in macs for said in lan.announcements(each, since)) for each in addresses)
+
+    with asking(herald.lab.client, addresses, interval=EVERY) as prober:
+        began = time.monotonic()
+        wait_for("the client to be answered", lambda: all(prober.answered_since(a, began) for a in addresses))
+        began = time.monotonic()
+        with change(herald, node):
+            wait_for(f"others than {node} to announce {addresses}", lambda: moved(began, others), PATIENCE)
+            time.sleep(2 * ATTEMPT_PATIENCE)
+        back = time.monotonic()
+        wait_for("the addresses to be announced in order", lambda: herald.announcers().keys() >= set(addresses))
+        time.sleep(2 * ATTEMPT_PATIENCE)
+    for address in addresses:
+        attempts = [each for each in prober.attempts[address] if each.begun >= began]
+        broken = [each for each in attempts if not each.answered]
+        record_property(f"connections {address}", len(attempts))
+        record_property(f"broken {address}", len(broken))
+        assert len(attempts) > (back - began) / EVERY / 8, "the client hardly asked"
+        assert not [each for each in broken if not each.opened], "a connection was not accepted"
+        moves = _moves(lan, address, began)
+        for each in broken:
+            assert any(each.begun - SLACK <= move <= each.ended for move in moves), (each, moves)
+    herald.wait_healthy()
+    lan.await_sole_answerer(addresses, herald.macs())

@@ -1,8 +1,8 @@
 """Writes the fuzzer's corpus: `python -m tests.unit.speaker.make_corpus` from the root of the repository.
 
 Frames are Scapy's, so that the parsers start from what somebody else takes for valid; the membership datagram is
-our own protocol, so those are ours. One file for each, in hexadecimal, named after what it is. Add a seed here, write
-the corpus and check it in; a frame that once broke a parser may be added by hand.
+our own protocol, so those are ours. One file for each, in hexadecimal, named after what it is. Add a seed here,
+write the corpus and check it in; a frame that once broke a parser may be added by hand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Ether
 
 from heraldlb.speaker.interfaces import Offer
-from heraldlb.speaker.messages import Echo, Message, encode, node_id
+from heraldlb.speaker.messages import Echo, Message, Report, Summary, encode, node_id
 from heraldlb.speaker.standing import Standing
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -87,11 +87,18 @@ def membership() -> dict[str, bytes]:
     offers = tuple(Offer(f"eth{n}", bytes((2, 0, 0, 0, 0, n)), networks) for n in range(3))
     heard = {node_id(f"node-{n}"): Standing.SERVING for n in range(8)}
     echo = Echo(7, 41, 1_500)
+    terms = {ipaddress.ip_address(address): term for term, address in enumerate((V4, HOST4, V6, HOST6), 1)}
+    reports = tuple(
+        Report(node_id(f"node-{n}"), n, 40, Standing.SERVING, tuple(heard), offers[:n]) for n in range(3)
+    )
     messages = {
         "first": Message("node-1", 7, 1, Standing.JOINING),
         "serving": Message("node-2", 8, 42, Standing.SERVING, echo, heard, offers),
         "leaving": Message("node-3.example", 9, 43, Standing.LEAVING, echo, heard),
         "long-name": Message("n" * 253, 10, 44, Standing.SERVING, echo, {}, offers[:1]),
+        "short": Message("node-4", 11, 45, Standing.SERVING, echo, complete=False),
+        "claims": Message("node-5", 12, 46, Standing.SERVING, echo, complete=False, claims=terms, ceded=terms),
+        "reports": Message("node-6", 13, 47, Standing.SERVING, echo, summary=Summary(5, 6), reports=reports),
     }
     return {name: encode(message, KEY) for name, message in messages.items()}
 

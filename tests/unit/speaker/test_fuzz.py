@@ -17,7 +17,14 @@ import pytest
 
 from heraldlb.speaker import arp, ndp
 from heraldlb.speaker.bpf import ARP_FIELDS, NDP_FIELDS, Field
-from heraldlb.speaker.constants import MAX_HEARD, MAX_INTERFACES, MAX_NAME, REMEMBERED_FRAMES
+from heraldlb.speaker.constants import (
+    MAX_CLAIMS,
+    MAX_HEARD,
+    MAX_INTERFACES,
+    MAX_NAME,
+    MAX_REPORTED,
+    REMEMBERED_FRAMES,
+)
 from heraldlb.speaker.ethernet import FrameError
 from heraldlb.speaker.messages import MessageError, SignatureError, decode
 from heraldlb.speaker.responder import Claim, Responder
@@ -130,6 +137,8 @@ def test_a_mutated_datagram_is_a_message_within_bounds_or_refused() -> None:
             assert 0 < len(message.sender.encode()) <= MAX_NAME
             assert len(message.heard) <= MAX_HEARD
             assert len(message.offers) <= MAX_INTERFACES
+            assert len(message.reports) <= MAX_REPORTED
+            assert max(len(message.claims), len(message.ceded)) <= MAX_CLAIMS
             accepted += 1
     assert accepted > MUTANTS / 50, "the mutants are too wild to prove anything"
 

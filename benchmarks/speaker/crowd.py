@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import os
 import selectors
 import signal
 import socket
@@ -29,6 +30,7 @@ from heraldlb.speaker.standing import Standing
 _STANDING: Final = Standing.ESTABLISHED
 _SAY_EVERY: Final = 0.5
 """Seconds."""
+_PRIORITY: Final = -15
 _START_EVERY: Final = 0.03
 """Seconds between two starts: one process cannot do at once what a hundred nodes can."""
 
@@ -120,6 +122,8 @@ class Crowd:
 
 def main() -> None:
     raw: dict[str, Any] = json.loads(sys.argv[1])
+    # It stands for other machines, which do not wait for a processor of this one.
+    os.nice(_PRIORITY)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     crowd = Crowd(bytes.fromhex(raw["key"]), raw["addresses"], raw["here"])

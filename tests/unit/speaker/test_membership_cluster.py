@@ -15,7 +15,7 @@ from heraldlb.speaker.standing import Standing
 from tests.unit.speaker.memberships import KEY, SLOWEST, Network
 
 MESH = 5
-RING = 16
+RING = 12
 SIZES = (2, FULL_MESH_NODES, FULL_MESH_NODES + 1, RING)
 DETECTION = FAILURE_TIMEOUT + HEARTBEAT_INTERVAL
 PARTING = 2 * FAILURE_TIMEOUT
@@ -70,7 +70,7 @@ def test_a_dead_node_is_missed_by_all_within_the_timeout_and_an_interval(size: i
 
 
 @either
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_each_side_of_a_partition_finds_its_members_and_a_heal_brings_them_together(
     size: int, data: st.DataObject
@@ -86,7 +86,7 @@ def test_each_side_of_a_partition_finds_its_members_and_a_heal_brings_them_toget
 
 
 @either
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(faults=st.lists(st.sampled_from(FAULTS), max_size=8), data=st.data())
 def test_after_any_faults_those_that_run_know_each_other_and_nobody_else(
     size: int, faults: list[str], data: st.DataObject

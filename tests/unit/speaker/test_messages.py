@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from ipaddress import IPv6Address, ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heraldlb.speaker.constants import CLAIMS_PER_MESSAGE, MAX_MESSAGE_SIZE
+from heraldlb.speaker.constants import CLAIMS_PER_MESSAGE, MAX_MESSAGE_SIZE, MAX_REPORTED
 from heraldlb.speaker.interfaces import Offer
-from heraldlb.speaker.messages import Echo, Message, MessageError, SignatureError, decode, encode, node_id
+from heraldlb.speaker.messages import (
+    Echo,
+    Message,
+    MessageError,
+    Report,
+    SignatureError,
+    Summary,
+    decode,
+    encode,
+    node_id,
+)
 from heraldlb.speaker.standing import Standing
 
 KEY = b"0123456789abcdef"
@@ -28,6 +39,15 @@ offers = st.builds(
     st.lists(prefixes, max_size=4).map(tuple),
 )
 terms = st.dictionaries(st.ip_addresses(), st.integers(0, 2**32 - 1), max_size=5)
+reports = st.builds(
+    Report,
+    names.map(node_id),
+    numbers,
+    numbers,
+    st.sampled_from(Standing),
+    st.lists(names.map(node_id), max_size=4).map(tuple),
+    st.lists(offers, max_size=2).map(tuple),
+)
 messages = st.builds(
     Message,
     names,
@@ -39,12 +59,26 @@ messages = st.builds(
     st.lists(offers, max_size=4).map(tuple),
     claims=terms,
     ceded=terms,
+    summary=st.none() | st.builds(Summary, numbers, numbers),
+    reports=st.lists(reports, max_size=3).map(tuple),
 )
 
 
 @given(messages)
 def test_a_message_survives_the_wire(message: Message) -> None:
     assert decode(encode(message, KEY), [b"an older key, still accepted", KEY]) == message
+
+
+@given(messages)
+def test_a_brief_message_survives_the_wire(message: Message) -> None:
+    brief = replace(message, heard={}, offers=(), complete=False)
+    assert decode(encode(brief, KEY), [KEY]) == brief
+
+
+@given(messages, st.binary(min_size=16, max_size=200))
+def test_the_signature_is_the_first_half_of_an_hmac_sha256(message: Message, key: bytes) -> None:
+    datagram = encode(message, key)
+    assert datagram[-16:] == hmac.digest(key, datagram[:-16], "sha256")[:16]
 
 
 @given(messages, st.data())
@@ -91,6 +125,18 @@ def test_a_section_of_a_later_release_is_skipped() -> None:
     message = Message("a", 1, 2, Standing.SERVING, Echo(3, 4, 5))
     body = encode(message, KEY)[:-16] + b"\xee\x00\x03abc"
     assert decode(body + hmac.digest(KEY, body, "sha256")[:16], [KEY]) == message
+
+
+def test_what_is_told_of_third_nodes_fits_into_an_ethernet_frame() -> None:
+    ids = tuple(node_id(f"node-{n}") for n in range(4))
+    offered = Offer("eth0", bytes(6), (ip_network("10.0.0.0/24"), ip_network("fd00::/64")))
+    told = tuple(Report(each, 1, n, Standing.SERVING, ids, (offered,)) for n, each in enumerate(ids * 2))
+    heard = dict.fromkeys(ids, Standing.SERVING)
+    message = Message(
+        "n" * 63, 1, 1, Standing.SERVING, None, heard, (offered,), summary=Summary(1, 2), reports=told
+    )
+    assert len(told) == MAX_REPORTED
+    assert len(encode(message, KEY)) <= 1_452
 
 
 def test_a_node_hears_a_hundred_peers_within_one_datagram_of_an_ethernet_frame() -> None:

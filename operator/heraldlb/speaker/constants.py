@@ -175,18 +175,28 @@ PROBE_AFTER: Final = (0.0, 0.03, 0.06)
 already. RFC 5227 section 1.1 asks three times, too (PROBE_NUM), but one to two seconds apart and after a random
 wait, which keeps a building full of hosts that were switched on together from asking at once; RFC 4862 section 5.1
 asks once and waits a second. Here one node asks for one address while a user waits for it. A host answers in about
-a millisecond, so this is room for two lost frames. Whoever answers later is found out while the address is
-announced, as with Optimistic Duplicate Address Detection (RFC 4429)."""
+a millisecond, so this is room for two lost frames."""
 
 PROBE_WAIT: Final = 0.04
-"""Seconds without a claim after the last probe after which the address is free."""
+"""Seconds without a claim after the last of these after which the address is free."""
+
+LATE_PROBES_AFTER: Final = (1.0, 3.0)
+"""Seconds after that at which the LAN is asked again, at the RFCs' pace, for a host that was asleep: the address is
+in use meanwhile, as in Optimistic Duplicate Address Detection (RFC 4429). Never again after that: RFC 5227 section
+2.1 forbids to ask periodically."""
 
 PROBES_PER_TURN: Final = 64
 """Addresses probed before the loop looks at its sockets again; as ANNOUNCEMENTS_PER_TURN."""
 
 REPROBE_INTERVAL: Final = 10.0
 """Seconds after which the LAN is probed anew for an address that another host has: about what its user waits once
-the host is gone. Bounds what contested addresses cost everybody to three small frames each in that time."""
+the host is gone."""
+
+MAX_CONFLICTS: Final = 10
+"""Rounds of probing that end so before the next ones come at RATE_LIMIT_INTERVAL (both: RFC 5227 section 1.1)."""
+
+RATE_LIMIT_INTERVAL: Final = 60.0
+"""Seconds. Bounds what contested addresses cost everybody to three small frames each in that time."""
 
 CLAIM_DOUBT: Final = 0.8
 """Seconds for which whoever claims an address may still turn out to be one of our agents that was not heard before;

@@ -22,8 +22,8 @@ class Announceable:
     interfaces: InterfaceFilter = ANY_INTERFACE
     candidates: frozenset[str] = frozenset()
     weights: Mapping[str, int] = field(default_factory=dict)
-    """Preferences among the candidates; one that is not named weighs 0. Of those that can announce the address, one of
-    the heaviest does."""
+    """Preferences among the candidates; one that is not named weighs 0. Of those that can announce the address, one
+    of the heaviest does."""
     probe: bool = field(default=False, kw_only=True)
     """Whether the LAN is to be probed for the address first: nobody has announced it in all its life."""
 

@@ -10,8 +10,8 @@ from heraldlb.speaker.constants import ANNOUNCE_AFTER, REFRESH_INTERVAL, REFRESH
 
 
 class AnnouncementSchedule:
-    """Announcements of owned addresses: a burst for each that was just taken, and then, far apart and one address at
-    a time, refreshes for as long as it is owned. Times are seconds on the caller's clock."""
+    """Announcements of owned addresses: a burst for each that was just taken, and then, far apart and one address
+    at a time, refreshes for as long as it is owned. Times are seconds on the caller's clock."""
 
     def __init__(self, after: tuple[float, ...] = ANNOUNCE_AFTER) -> None:
         self._after = after

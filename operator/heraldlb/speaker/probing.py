@@ -2,8 +2,9 @@
 duplicate address detection (RFC 4862 section 5.4). No I/O.
 
 An address under trial is owned and not announced: nothing is answered for it. A round is a few probes and a wait.
-Nobody claims the address: it is free, for good. Another host does: that is reported, and a new round begins after a
-while, until the host is gone.
+Nobody claims the address: it is free, for good; a few late probes follow while it is announced, and who answers
+those is met as any claimant (see `defence`). Another host does: that is told, and a new round begins after a while,
+until the host is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from dataclasses import dataclass
 from itertools import count
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.speaker.constants import CLAIM_DOUBT, PROBE_AFTER, PROBE_WAIT, REPROBE_INTERVAL
+from heraldlb.speaker.constants import (
+    CLAIM_DOUBT,
+    LATE_PROBES_AFTER,
+    MAX_CONFLICTS,
+    PROBE_AFTER,
+    PROBE_WAIT,
+    RATE_LIMIT_INTERVAL,
+    REPROBE_INTERVAL,
+)
 from heraldlb.speaker.desired import Announceable
 
 
@@ -38,6 +47,8 @@ class _Trial:
     sent: int = 0
     claimant: bytes | None = None
     """Who claimed the address in this round."""
+    conflicts: int = 0
+    """Rounds in which a host had the address."""
     stranger: bytes | None = None
     """Who was told of."""
 
@@ -49,6 +60,7 @@ class Probing:
         self._unproven: frozenset[IPAddress] = frozenset()
         self._proven: set[IPAddress] = set()
         self._trials: dict[IPAddress, _Trial] = {}
+        self._late: dict[IPAddress, _Trial] = {}
         self._queue: list[tuple[float, int, IPAddress]] = []
         self._runs = count()
 
@@ -75,8 +87,9 @@ class Probing:
         self._begin_round(address, trial, now)
 
     def stop(self, address: IPAddress) -> bool:
-        """End the trial, if there is one. Returns whether the address was told of as taken."""
+        """Send no more probes for the address. Returns whether it was under trial, and told of as taken."""
         trial = self._trials.pop(address, None)
+        self._late.pop(address, None)
         return trial is not None and trial.stranger is not None
 
     def claimed(self, address: IPAddress, mac: bytes, now: float) -> None:
@@ -95,16 +108,21 @@ class Probing:
         relieved: list[IPAddress] = []
         while self._queue and self._queue[0][0] <= now and len(probe) < limit:
             _, run, address = heapq.heappop(self._queue)
-            trial = self._trials.get(address)
+            trial = self._trials.get(address) or self._late.get(address)
             if trial is None or trial.run != run:
                 continue
-            if trial.claimant is not None and trial.claimant not in agents:
+            if trial.claimant in agents:
+                self._begin_round(address, trial, now)
+            elif trial.claimant is not None:
                 if trial.stranger != trial.claimant:
                     trial.stranger = trial.claimant
                     taken.append((address, trial.claimant))
-                self._begin_round(address, trial, now + REPROBE_INTERVAL)
-            elif trial.claimant is not None:
-                self._begin_round(address, trial, now)
+                trial.conflicts += 1
+                pause = REPROBE_INTERVAL if trial.conflicts < MAX_CONFLICTS else RATE_LIMIT_INTERVAL
+                self._begin_round(address, trial, now + pause)
+            elif address not in self._trials:
+                probe.append(address)
+                self._probe_late(address, trial, now)
             elif trial.sent < len(PROBE_AFTER):
                 probe.append(address)
                 trial.sent += 1
@@ -114,11 +132,22 @@ class Probing:
                 self.prove(address)
                 if self.stop(address):
                     relieved.append(address)
+                self._probe_late(address, _Trial(0), now)
         return Findings(tuple(probe), tuple(free), tuple(taken), tuple(relieved))
 
     def next_due(self) -> float | None:
         """When `step` has something to do, or None. May be early by a trial that was stopped."""
         return self._queue[0][0] if self._queue else None
+
+    def _probe_late(self, address: IPAddress, trial: _Trial, now: float) -> None:
+        """Schedule the next of the late probes, if there is one."""
+        if trial.sent == len(LATE_PROBES_AFTER):
+            self._late.pop(address)
+            return
+        self._late[address] = trial
+        before = LATE_PROBES_AFTER[trial.sent - 1] if trial.sent else 0.0
+        self._schedule(address, trial, now + LATE_PROBES_AFTER[trial.sent] - before)
+        trial.sent += 1
 
     def _begin_round(self, address: IPAddress, trial: _Trial, at: float) -> None:
         trial.sent, trial.claimant = 0, None

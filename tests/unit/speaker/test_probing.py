@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.speaker.constants import CLAIM_DOUBT, PROBE_AFTER, PROBE_WAIT, REPROBE_INTERVAL
+from heraldlb.speaker.constants import (
+    CLAIM_DOUBT,
+    LATE_PROBES_AFTER,
+    MAX_CONFLICTS,
+    PROBE_AFTER,
+    PROBE_WAIT,
+    RATE_LIMIT_INTERVAL,
+    REPROBE_INTERVAL,
+)
 from heraldlb.speaker.desired import Announceable
 from heraldlb.speaker.probing import Probing
 
@@ -55,12 +63,40 @@ class History:
 
 def test_an_address_that_nobody_claims_is_free_after_three_probes_and_a_tenth_of_a_second() -> None:
     trial, seen = probing(ADDRESS), History()
-    seen.run(trial, 0.0, 1.0)
+    seen.run(trial, 0.0, 0.5)
     assert len(seen.probes) == len(PROBE_AFTER) == 3
     [free] = seen.free
     assert ROUND <= free <= ROUND + 4 * STEP
     assert ADDRESS not in trial
+
+
+def test_a_host_that_was_asleep_is_asked_again_while_the_address_is_announced_and_then_never_more() -> None:
+    trial, seen = probing(ADDRESS), History()
+    seen.run(trial, 0.0, 200.0)
+    [free] = seen.free
+    late = [round(at - free, 1) for at in seen.probes[len(PROBE_AFTER) :]]
+    assert late == list(LATE_PROBES_AFTER)
     assert trial.next_due() is None
+
+
+def test_an_address_given_up_is_asked_for_no_more() -> None:
+    trial, seen = probing(ADDRESS), History()
+    seen.run(trial, 0.0, 0.5)
+    assert not trial.stop(ADDRESS)
+    seen.run(trial, 0.5, 10.0)
+    assert len(seen.probes) == len(PROBE_AFTER)
+
+
+def test_while_a_host_stays_it_is_asked_less_often() -> None:
+    trial = probing(ADDRESS)
+    asked = []
+    for now in range(600):
+        if trial.step(float(now), (), 64).probe:
+            asked.append(now)
+            trial.claimed(ADDRESS, HOST, float(now))
+    pauses = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    assert set(pauses[: MAX_CONFLICTS - 1]) == {REPROBE_INTERVAL + 1}
+    assert set(pauses[MAX_CONFLICTS - 1 :]) == {RATE_LIMIT_INTERVAL + 1}
 
 
 def test_an_address_that_a_host_claims_is_told_of_once_and_not_free_while_the_host_is_there() -> None:
@@ -133,7 +169,7 @@ def test_what_was_found_free_needs_no_other_trial_until_it_is_released_and_given
 
 
 def test_a_trial_that_was_stopped_says_whether_a_conflict_ends_and_nothing_more() -> None:
-    trial, seen = probing(ADDRESS, OTHER), History()
+    trial, seen = probing(ADDRESS), History()
     seen.run(trial, 0.0, CLAIM_DOUBT / 2, (0.01, HOST))
     assert not trial.stop(ADDRESS)
     trial.start(ADDRESS, 1.0)

@@ -262,9 +262,9 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             Event(Process.AGENT, warning=True),
         ),
         Reason.ADDRESS_CONFLICT: Explanation(
-            "A host that is none of the nodes claims the address. If it had it before any node announced it, no node"
-            " does, and the Service gets another address unless it asks for this very one. If it came later, the"
-            " node goes on: clients reach one or the other.",
+            "A host that is none of the nodes claims the address. If it had it before any node announced it, no"
+            " node does, and the Service gets another address unless it asks for this very one. If it came later,"
+            " the node goes on: clients reach one or the other.",
             "Find that host by the link-layer (MAC) address in the message and take the address off it, or add the"
             " address to `spec.excluded` of the pool, upon which the Service gets another.",
             {ANNOUNCED: False, CONFLICT: True},

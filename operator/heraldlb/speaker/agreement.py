@@ -149,7 +149,7 @@ class Agreement:
         """Begin a round of heartbeats; the peers to send one."""
         targets = self._membership.begin_round(now, self.standing, self._offers)
         self._last_beat = now
-        self._next_beat = now + self._settings.heartbeat_interval
+        self._next_beat = now + self._membership.interval
         return targets
 
     def message_to(self, peer: str, now: float) -> Message:

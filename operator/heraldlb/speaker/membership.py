@@ -18,12 +18,12 @@ known ...
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from heraldlb.speaker.constants import FULL_MESH_NODES, MAX_REPORTED, NEWS_ROUNDS, PATIENT_INTERVALS
+from heraldlb.speaker.constants import FULL_MESH_NODES, MAX_REPORTED, NEWS_ROUNDS, PATIENT_INTERVALS, RING_STRETCH
 from heraldlb.speaker.election import Member
 from heraldlb.speaker.interfaces import Offer
 from heraldlb.speaker.messages import Echo, Message, Report, Summary, node_id
@@ -95,6 +95,7 @@ class Membership:
         self._sequence = 0
         self._sent: dict[int, float] = {}
         self._records: dict[str, _Record] = {}
+        self._members: tuple[int, dict[str, Member]] = (-1, {})
         self._heard: dict[str, _Record] = {}
         self._names: dict[bytes, str] = {}
         self._ring = Ring()
@@ -123,6 +124,11 @@ class Membership:
             self._ring.arrange(self._me, names)
             self._meshed = len(names) < FULL_MESH_NODES
             self.version += 1
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one round to the next."""
+        return self._interval if self._meshed else self._interval * RING_STRETCH
 
     def begin_round(self, now: float, standing: Standing, offers: tuple[Offer, ...]) -> Collection[str]:
         """Begin a round of messages that say this of the node; the peers to send one."""
@@ -180,10 +186,10 @@ class Membership:
             # Its predecessor is dead, whatever its own standing will be.
             self._succeed(message.sender, record)
         if message.sender in self._heard:
-            self.missed += max(0, round((now - record.received) / self._interval) - 1)
+            self.missed += max(0, round((now - record.received) / self.interval) - 1)
         record.incarnation, record.sequence, record.received = message.incarnation, message.sequence, now
         echo = message.echo
-        wants_answer = echo is None or echo.held > _LATE_INTERVALS * self._interval * 1e6
+        wants_answer = echo is None or echo.held > _LATE_INTERVALS * self.interval * 1e6
         sent = self._echoed(echo)
         if echo is None or not (self._is_recent(sent, now) or self._is_addressed(echo)):
             verdict = Verdict.UNCONFIRMED if echo is None else Verdict.STALE
@@ -235,8 +241,13 @@ class Membership:
         """The peers heard directly."""
         return frozenset(self._heard)
 
-    def members(self) -> dict[str, Member]:
+    def members(self) -> Mapping[str, Member]:
         """The live peers: those heard, and those that the heard ones hear; in a large cluster on and on."""
+        if self._members[0] != self.version:
+            self._members = (self.version, self._find_members())
+        return self._members[1]
+
+    def _find_members(self) -> dict[str, Member]:
         relayed: dict[bytes, Standing] = {}
         for record in sorted(self._heard.values(), key=lambda each: each.confirmed):
             relayed.update(record.hears)
@@ -279,7 +290,7 @@ class Membership:
         return self._view
 
     def _choose_neighbours(self, now: float) -> None:
-        patience = PATIENT_INTERVALS * self._interval
+        patience = PATIENT_INTERVALS * self.interval
 
         def answers(name: str) -> bool:
             record = self._records[name]

@@ -153,7 +153,7 @@ class Network:
     def _beat(self, name: str, node: Node) -> None:
         for peer in node.membership.begin_round(self.now, node.standing, node.offers):
             self._send(name, peer, node.membership.message_to(peer, self.now))
-        self._schedule(name, node, self.now + HEARTBEAT_INTERVAL)
+        self._schedule(name, node, self.now + node.membership.interval)
 
     def _schedule(self, name: str, node: Node, at: float) -> None:
         node.next_beat = at

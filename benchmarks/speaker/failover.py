@@ -143,7 +143,7 @@ def part(arena: Arena) -> Trial:
     bed.network.heal_all()
     wait_for("one node alone to answer", lambda: arena.is_settled(addresses), _PATIENCE)
     time.sleep(_AFTERMATH)
-    left = [_contested_for(arena.watcher.answers(each, healing)) for each in addresses]
+    left = [contested_for(arena.watcher.answers(each, healing)) for each in addresses]
     for each in bed.nodes:
         bed.wait_back(each, 0.0)
     return Trial("partition", node, two_owners_ms=_by_family(left))
@@ -155,7 +155,7 @@ def _all_contested(arena: Arena, addresses: Sequence[str]) -> bool:
     return all(len({said.mac for said in arena.watcher.answers(each, begun)}) > 1 for each in addresses)
 
 
-def _contested_for(answers: Sequence[Answer]) -> float:
+def contested_for(answers: Sequence[Answer]) -> float:
     """Seconds from the first of these answers until the last that another gave than who answers in the end."""
     losers = [said.time for said in answers if said.mac != answers[-1].mac]
     return max(losers) - answers[0].time if losers else 0.0

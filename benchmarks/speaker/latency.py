@@ -43,9 +43,9 @@ _QUESTIONS: Final = 150
 """To each subject in each round."""
 _REST: Final = 0.0005
 """Seconds between two questions: who answers has gone to sleep by then."""
-_GIVEN_UP: Final = 1.0
+GIVEN_UP: Final = 1.0
 """Seconds; a question that is not answered counts as so long."""
-_SETTLING: Final = 6.0
+SETTLING: Final = 6.0
 """Seconds after which a speaker has told all of its addresses, and repeated it."""
 _ARP: Final = 0x0806
 _PATIENCE: Final = 60.0
@@ -68,8 +68,10 @@ def addresses(subject: str) -> list[str]:
 class Rig(Site):
     """The client and its wires. The interface to a subject bears its name. Entering it raises LabError."""
 
-    def __init__(self, subjects: Sequence[str] = SUBJECTS) -> None:
+    def __init__(self, subjects: Sequence[str] = SUBJECTS, settling: float = SETTLING) -> None:
+        """`settling`: seconds that speakers are left alone in first."""
         super().__init__()
+        self._settling = settling
         self.subjects = tuple(subjects)
         self._questions: dict[str, list[bytes]] = {}
 
@@ -82,7 +84,7 @@ class Rig(Site):
             self._questions[subject] = [self._asker(subject).question(each) for each in addresses(subject)]
             with self._wire(subject) as wire:
                 wait_for(f"{subject} to answer", partial(self._answers, wire, subject), _PATIENCE)
-        time.sleep(_SETTLING)
+        time.sleep(self._settling)
 
     def flood(self, subject: str) -> Process:
         """Begin on its wire; the caller ends it."""
@@ -123,12 +125,12 @@ class Rig(Site):
         opened = self.call(CLIENT, partial(socket.socket, socket.AF_PACKET, socket.SOCK_RAW, 0))
         opened.bind((subject, _ARP))
         # The kernel's own patience: with Python's, every reply would cost another call.
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(_GIVEN_UP), 0))
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(GIVEN_UP), 0))
         return opened
 
     def _answers(self, wire: socket.socket, subject: str) -> bool:
         """For its last address, and so for all: a speaker takes them in order."""
-        return _ask(wire, self._questions[subject][-1]) < _GIVEN_UP
+        return _ask(wire, self._questions[subject][-1]) < GIVEN_UP
 
 
 def _hardware_address(interface: str) -> bytes:
@@ -149,10 +151,10 @@ def _ask(wire: socket.socket, question: bytes) -> float:
             now = time.perf_counter()
             if frame[28:32] == address and frame[:6] == mac:
                 return now - begun
-            if now - begun > _GIVEN_UP:
-                return _GIVEN_UP
+            if now - begun > GIVEN_UP:
+                return GIVEN_UP
     except BlockingIOError:
-        return _GIVEN_UP
+        return GIVEN_UP
 
 
 def run(progress: Progress, rounds: int = _ROUNDS) -> Latencies:

@@ -21,6 +21,7 @@ from benchmarks.speaker.handover import Change
 from benchmarks.speaker.latency import Latencies
 from benchmarks.speaker.stability import Watch
 from benchmarks.speaker.traffic import Traffic
+from lab.owners import Answer
 
 _MAC = "02:00:00:00:00:64"
 _ASKER = Asker(bytes.fromhex(_MAC.replace(":", "")), IPv4Address("192.0.2.100"), IPv6Address("2001:db8::64"))
@@ -107,6 +108,13 @@ def test_every_cause_has_rows_of_its_own_and_a_partition_has_only_its_heal() -> 
     percentiles = {f"failover.{c}.{f}.p{p}_ms" for c in causes for f in ("ipv4", "ipv6") for p in (50, 99)}
     assert found.keys() == percentiles | {"heal.two_owners_ms"}
     assert found["heal.two_owners_ms"] is False
+
+
+def test_a_heal_is_over_when_the_losers_last_answer_was_given() -> None:
+    both = [Answer(at / 1000, mac) for at in range(0, 60, 5) for mac in ("loser", "winner")]
+    alone = [Answer(at / 1000, "winner") for at in range(60, 500, 5)]
+    assert failover.contested_for([*both, *alone]) == pytest.approx(0.055)
+    assert failover.contested_for(alone) == 0.0
 
 
 def test_arp_is_held_against_the_bare_responder_and_against_itself_with_a_thousand_addresses() -> None:

@@ -237,7 +237,7 @@ class Agreement:
             self._elected.owners,
             self._elected.owned,
             alive=frozenset(self.alive),
-            heard=self._membership.heard(),
+            heard=self._membership.reached(),
             may_linger=may_linger,
             eligible=eligible,
             leave_at=self._leave_at,

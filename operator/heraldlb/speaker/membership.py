@@ -241,6 +241,11 @@ class Membership:
         """The peers heard directly."""
         return frozenset(self._heard)
 
+    def reached(self) -> frozenset[str]:
+        """The live peers that can tell this node something: those heard; in a large cluster, where news goes to
+        everybody directly, all."""
+        return frozenset(self._heard) if self._meshed else frozenset(self._alive())
+
     def members(self) -> Mapping[str, Member]:
         """The live peers: those heard, and those that the heard ones hear; in a large cluster on and on."""
         if self._members[0] != self.version:

@@ -6,6 +6,7 @@ import select
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +18,7 @@ from lab.waiting import wait_for
 from tests.lab.speaker_net import question
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from lab.host import Host
@@ -124,19 +125,24 @@ class Lan:
         self, what: str, condition: Callable[[], bool], addresses: Iterable[str], timeout: float = 60.0
     ) -> None:
         """Ask again and again until the condition holds. Raises WaitTimeoutError."""
-        asked = tuple(addresses)
-        holds = threading.Event()
+        with self.asking(*addresses):
+            wait_for(what, condition, timeout)
 
-        def asking() -> None:
-            while not holds.wait(ASK_EVERY):
-                self.ask(*asked)
+    @contextmanager
+    def asking(self, *addresses: str) -> Iterator[None]:
+        """Ask again and again for as long as it lasts."""
+        over = threading.Event()
 
-        asker = threading.Thread(target=asking)
+        def ask() -> None:
+            while not over.wait(ASK_EVERY):
+                self.ask(*addresses)
+
+        asker = threading.Thread(target=ask)
         asker.start()
         try:
-            wait_for(what, condition, timeout)
+            yield
         finally:
-            holds.set()
+            over.set()
             asker.join()
 
     def await_sole_answerer(

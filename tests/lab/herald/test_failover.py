@@ -10,7 +10,7 @@ import pytest
 
 from lab.waiting import wait_for
 from tests.lab.herald.lan import INTERFACE
-from tests.lab.herald.product import milliseconds
+from tests.lab.herald.product import PATIENCE, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,8 +110,12 @@ def test_another_node_takes_over_tells_the_lan_and_says_so(
                 status = herald.record(address)["status"] if herald.await_owner(address, *_but(lab, node)) else {}
                 assert status["macAddress"] == herald.mac(status["node"]) in others
                 assert lan.ask_for(0.5, address) == {address: {status["macAddress"]}}
-    for address, mac in lan.await_sole_answerer(addresses, herald.macs()).items():
-        herald.await_owner(address, herald.node_of(mac))
+
+    def agreed() -> bool:
+        answered, owners = lan.ask_for(0.2, *addresses), herald.announcers()
+        return all(macs == {herald.mac(owners.get(address, ""))} for address, macs in answered.items())
+
+    wait_for("each address to be answered by the one node that its status names", agreed, PATIENCE)
 
 
 def _but(lab: Lab, node: str) -> set[str]:
@@ -173,13 +177,14 @@ def test_an_orderly_stop_hands_over_without_a_failure_timeout(
         for pod in lab.items("pods", "-n", "kube-system", "-l", "app.kubernetes.io/component=agent")
         if pod["spec"]["nodeName"] == node
     )
-    began = time.monotonic()
-    lab.kubectl("delete", "pod", pod, "-n", "kube-system", "--wait=false")
-    lan.ask_until(
-        f"another node than {node} to answer",
-        lambda: all(any(said.mac != old for said in lan.answers(each, began)) for each in addresses),
-        addresses,
-    )
+    with lan.asking(*addresses):
+        began = time.monotonic()
+        lab.kubectl("delete", "pod", pod, "-n", "kube-system", "--wait=false")
+        wait_for(
+            f"another node than {node} to answer",
+            lambda: all(any(said.mac != old for said in lan.answers(each, began)) for each in addresses),
+            PATIENCE,
+        )
     for address in addresses:
         last = max([began, *(said.time for said in lan.answers(address, began) if said.mac == old)])
         said = [said for said in lan.said(address, began) if said.mac != old]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.speaker.constants import HANDOVER_LIMIT, LEAVE_LINGER, RECLAIM_AFTER
+from heraldlb.speaker.constants import FULL_MESH_NODES, HANDOVER_LIMIT, LEAVE_LINGER, RECLAIM_AFTER
 from heraldlb.speaker.messages import decode, encode
 from heraldlb.speaker.standing import Standing
 from tests.unit.speaker.simulation import ADDRESSES, KEY, OVERLAP, Cluster, Snapshot
@@ -55,6 +55,21 @@ def test_an_edit_that_nodes_see_seconds_apart_moves_addresses_without_a_gap(clus
     run_without_a_gap(cluster, 10.0)
     assert cluster.owners(ADDRESS) == ["b"]
     assert cluster.nodes["b"].announced.keys() == set(ADDRESSES)
+
+
+def test_in_a_large_cluster_addresses_move_without_a_gap_between_nodes_that_exchange_no_heartbeats() -> None:
+    names = tuple(f"node-{n}" for n in range(FULL_MESH_NODES + 2))
+    cluster = Cluster(names, snapshot=candidates(names[0]))
+    cluster.start()
+    cluster.run(SETTLED)
+    heirs = sorted(set(names[1:]) - cluster.nodes[names[0]].agreement.heard)
+    assert heirs
+    for heir in heirs[:2]:
+        cluster.show(candidates(heir), *cluster.owners(ADDRESS))
+        run_without_a_gap(cluster, 1.0)
+        cluster.show(candidates(heir))
+        run_without_a_gap(cluster, 1.0)
+        assert cluster.owners(ADDRESS) == [heir]
 
 
 def test_a_leaving_node_answers_until_each_address_is_claimed_and_no_longer(cluster: Cluster) -> None:

@@ -137,7 +137,8 @@ class Loop:
             else:
                 key.data(now)
         # Most heartbeats say nothing new.
-        if undecided or now >= self._agreement.deadline:
+        undecided = undecided or now >= self._agreement.deadline
+        if undecided:
             self._decide(now)
         if self._probing.next_due() is not None:
             self._probe(clock())
@@ -148,9 +149,10 @@ class Loop:
             if self._announce(address)
         ]
         # Who hears of a claim stops answering: the LAN must know of this node before.
-        self._agreement.announced(announced, now)
-        for peer, message in self._agreement.letters(now):
-            self._courier.send(peer, message)
+        if announced or undecided:
+            self._agreement.announced(announced, now)
+            for peer, message in self._agreement.letters(now):
+                self._courier.send(peer, message)
         for port, source in packets:
             # Closed meanwhile: what is still in its sockets is nobody's to answer.
             if self._ports.get(port.placement.index) is port:

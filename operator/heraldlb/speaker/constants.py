@@ -25,8 +25,8 @@ FULL_MESH_NODES: Final = 8
 nodes hear their neighbours on a ring, 67 a second however many there are."""
 
 RING_STRETCH: Final = 1.5
-"""Heartbeat intervals between two heartbeats on the ring. Four lost in a row make a neighbour unheard there, not six,
-but nobody is dead whom the neighbour on its other side still hears. Saves a third of the cost."""
+"""Heartbeat intervals between two heartbeats on the ring. Four lost in a row make a neighbour unheard there, not
+six, but nobody is dead whom the neighbour on its other side still hears. Saves a third of the cost."""
 
 PATIENT_INTERVALS: Final = 1.5
 """Intervals of the ring without a word from a neighbour after which a node seeks the next one, so that it has found

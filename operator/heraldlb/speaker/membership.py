@@ -105,7 +105,9 @@ class Membership:
         self._hears: dict[bytes, Standing] = {}
         self._since = 0
         self._news = 0
+        self._introduce = NEWS_ROUNDS
         self._greeted: frozenset[str] = frozenset()
+        self._owed: set[str] = set()
         self._view: tuple[int, int, frozenset[str], int] = (-1, 0, frozenset(), 0)
         self.version = 0
         """Changes whenever `members` or `heard` may have."""
@@ -119,6 +121,7 @@ class Membership:
         names = set(peers) - {self._me}
         if names != self._records.keys():
             self._records = {name: self._records.get(name) or _Record() for name in sorted(names)}
+            self._owed &= names
             self._heard = {name: record for name, record in self._heard.items() if name in names}
             self._names = {node_id(name): name for name in names}
             self._ring.arrange(self._me, names)
@@ -139,12 +142,14 @@ class Membership:
         self._choose_neighbours(now)
         self.begin_answer(now, standing, offers)
         alive = self._alive()
-        targets = {*self._ring.neighbours, *self._ring.asked, *(alive - self._greeted)}
+        targets = {*self._ring.neighbours, *self._ring.asked, *(alive - self._greeted), *self._owed}
+        self._owed.clear()
         self._greeted = frozenset(name for name in alive if self._records[name].since)
         if self._news:
             self._news -= 1
-            # Who hears nobody does not know who lives.
-            targets |= alive or self._records.keys()
+            # Who has just come, or hears nobody, does not know who lives.
+            targets |= alive if alive and not self._introduce else self._records.keys()
+        self._introduce = max(0, self._introduce - 1)
         return targets
 
     def begin_answer(self, now: float, standing: Standing, offers: tuple[Offer, ...]) -> None:
@@ -193,7 +198,7 @@ class Membership:
         sent = self._echoed(echo)
         if echo is None or not (self._is_recent(sent, now) or self._is_addressed(echo)):
             verdict = Verdict.UNCONFIRMED if echo is None else Verdict.STALE
-            return Receipt(verdict, answer=self._may_answer(record, now))
+            return Receipt(verdict, self._may_answer(message.sender, record, now))
         # Who was not known cannot have been told this node's state in a way that counts.
         newly_known = not self._meshed and not record.since
         self._learn(record, message, now)
@@ -202,7 +207,7 @@ class Membership:
         if sent is not None and self._is_recent(sent, now):
             newly_heard = self._confirm(message.sender, record, message, now)
             round_trip = max(0.0, now - sent - echo.held / 1e6)
-        answer = (wants_answer or newly_known or newly_heard) and self._may_answer(record, now)
+        answer = (wants_answer or newly_known or newly_heard) and self._may_answer(message.sender, record, now)
         return Receipt(Verdict.ACCEPTED, answer, round_trip)
 
     def expire(self, now: float) -> None:
@@ -220,6 +225,7 @@ class Membership:
         self._incarnation += 1
         self._sent.clear()
         self._since = 0
+        self._introduce = NEWS_ROUNDS
         self._greeted = frozenset()
         self.version += 1
         for name, record in self._records.items():
@@ -407,10 +413,12 @@ class Membership:
         self.version += 1
         return True
 
-    def _may_answer(self, record: _Record, now: float) -> bool:
+    def _may_answer(self, name: str, record: _Record, now: float) -> bool:
         """Whether to answer at once: never twice within half an interval, so that two nodes cannot chase each
         other."""
         if now - record.answered < self._interval / 2:
+            if not self._meshed:
+                self._owed.add(name)
             return False
         record.answered = now
         return True

@@ -70,6 +70,16 @@ def test_a_dead_node_is_missed_by_all_within_the_timeout_and_an_interval(size: i
 
 
 @either
+def test_a_node_that_restarts_before_anybody_missed_it_is_known_and_knows_all_at_once(size: int) -> None:
+    for seed in range(5):
+        network = agreeing(size, seed=seed)
+        network.kill("node-0")
+        network.run(0.01)
+        network.start("node-0")
+        network.until_agreed(network.names, limit=FAILURE_TIMEOUT)
+
+
+@either
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_each_side_of_a_partition_finds_its_members_and_a_heal_brings_them_together(

@@ -43,6 +43,12 @@ class Shop:
                 return node, ipv4[0], ipv6[0]
         raise AssertionError("no node announces addresses of both families")
 
+    def is_in_order(self, lan: Lan) -> bool:
+        """Whether every address is answered by exactly the node that its status names."""
+        answered = lan.ask_for(0.2, *self.addresses)
+        owners = self.product.announcers()
+        return all(macs == {self.product.mac(owners.get(address, ""))} for address, macs in answered.items())
+
     def door(self, address: str) -> Exposed:
         return next(door for door in self.doors if address in door.addresses)
 
@@ -81,11 +87,5 @@ def lan(lab: Lab) -> Iterator[Lan]:
 @pytest.fixture
 def shop(herald: Product, open_shop: Shop, lan: Lan) -> Shop:
     """Every address of it is answered by exactly the node that its status names."""
-
-    def in_order() -> bool:
-        answered = lan.ask_for(0.2, *open_shop.addresses)
-        owners = herald.announcers()
-        return all(macs == {herald.mac(owners.get(address, ""))} for address, macs in answered.items())
-
-    wait_for("the shop to be in order", in_order, PATIENCE)
+    wait_for("the shop to be in order", lambda: open_shop.is_in_order(lan), PATIENCE)
     return open_shop

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +72,17 @@ def test_a_death_moves_what_the_dead_had_and_as_few_others_as_were_pushed_aside(
     pushed = {each for each in shared if before[each] != _alone(each, names)}
     pushed |= {each for each in shared if after[each] != _alone(each, survivors)}
     assert moved <= pushed
+
+
+@given(addresses, st.lists(nodes, min_size=2, max_size=4))
+def test_the_past_does_not_matter(shared: list[IPAddress], history: list[set[str]]) -> None:
+    for names in history:
+        share_out(shared, names)
+    remembered = share_out(shared, history[-1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendezvous, "_favourites", rendezvous._Favourites())
+        rendezvous.share_out.cache_clear()
+        assert share_out(shared, history[-1]) == remembered
 
 
 def test_a_death_moves_hardly_anything_between_survivors() -> None:

@@ -6,6 +6,7 @@ import select
 import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import pairwise
 
 import pytest
 
@@ -51,7 +52,7 @@ def agent() -> Iterator[Agent]:
 
 
 def test_agents_at_neighbouring_steps_of_a_change_of_key_accept_each_other(agent: Agent) -> None:
-    for one, other in zip(PHASES, PHASES[1:], strict=False):
+    for one, other in pairwise(PHASES):
         for sent_with, received_with in ((one, other), (other, one), (one, one), (other, other)):
             assert agent.exchange(sent_with, received_with) == [MESSAGE]
     assert not agent.counters.messages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,7 +95,7 @@ def test_while_a_host_stays_it_is_asked_less_often() -> None:
         if trial.step(float(now), (), 64).probe:
             asked.append(now)
             trial.claimed(ADDRESS, HOST, float(now))
-    pauses = [after - before for before, after in zip(asked, asked[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(asked)]
     assert set(pauses[: MAX_CONFLICTS - 1]) == {REPROBE_INTERVAL + 1}
     assert set(pauses[MAX_CONFLICTS - 1 :]) == {RATE_LIMIT_INTERVAL + 1}
 

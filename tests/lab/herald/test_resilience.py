@@ -135,7 +135,7 @@ def test_connections_through_a_node_outlive_a_restart_of_its_agent(
         record_property("new_connections_failed", f"{len(by_address.failures)} of {by_address.attempts}")
         # The address was elsewhere for a moment, where nobody knows them; those that spoke then are lost.
         record_property("connections_kept_where_the_address_moved", f"{sum(map(_asks, moving))} of {len(moving)}")
-        assert len(by_address.failures) * 4 < by_address.attempts
+        assert len(by_address.failures) * 100 <= by_address.attempts, by_address.failures
     finally:
         for connection in established + moving:
             connection.close()

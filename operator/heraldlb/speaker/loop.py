@@ -200,6 +200,14 @@ class Loop:
         for claim in port.serve(source, clock, self._agreement.answer_until):
             self._on_claim(port, claim, clock())
 
+    def _answer_what_waits(self) -> None:
+        """Before addresses are given up: what was asked until now may have come too early for their next owner."""
+        for port in self._ports.values():
+            for source in port.sources:
+                for claim in port.serve(source, clock, self._agreement.answer_until):
+                    if claim.address in self._agreement.assignment.owned:
+                        self._on_claim(port, claim, clock())
+
     def _on_claim(self, port: Port, claim: Claim, now: float) -> None:
         by_agent = claim.mac in self._agent_macs
         if claim.address in self._probing:
@@ -237,6 +245,8 @@ class Loop:
         if self._agreement.outlook != outlook:
             self._tell(PeersChanged(self._agreement.outlook))
         if after is not before:
+            if before.owned.keys() - after.owned.keys():
+                self._answer_what_waits()
             self._carry_out(before, after)
         for address in self._agreement.to_announce_again():
             self._schedule.start(address, now)

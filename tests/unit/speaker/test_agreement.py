@@ -359,7 +359,7 @@ class Watch:
             assert now - self._apart[*pair, address] <= OVERLAP, (pair, address)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.sampled_from(FAULTS), max_size=8), st.data())
 def test_whatever_happens_each_side_settles_on_one_owner_and_nobody_answers_who_must_not(
     faults: list[str], data: st.DataObject

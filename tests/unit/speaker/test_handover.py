@@ -218,7 +218,7 @@ def test_a_node_that_is_cut_off_again_and_again_waits_longer_each_time() -> None
     cluster.start()
     cluster.run(cluster.probation + SETTLED)
     waits = []
-    for _ in range(4):
+    for _ in range(3):
         cluster.isolate("a")
         cluster.run(1.0)
         cluster.heal()
@@ -226,7 +226,7 @@ def test_a_node_that_is_cut_off_again_and_again_waits_longer_each_time() -> None
         while not cluster.nodes["a"].owned:
             cluster.run(0.5)
         waits.append(cluster.now - since)
-    assert [round(wait / cluster.probation) for wait in waits] == [1, 2, 4, 8]
+    assert [round(wait / cluster.probation) for wait in waits] == [1, 2, 4]
 
 
 edits = st.lists(
@@ -240,7 +240,7 @@ edits = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(edits)
 def test_no_planned_change_leaves_a_moment_without_an_owner(
     changes: list[tuple[list[set[str]], list[float], float]],

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -100,6 +101,9 @@ class SpeakerProcess:
 
     def send(self, number: int) -> None:
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            # Its threads stop one by one: until then it may still answer what comes.
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def close(self) -> None:
         """End it, however it is; SIGKILL also ends a stopped process."""

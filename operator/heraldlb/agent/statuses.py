@@ -155,8 +155,10 @@ class AnnouncementStatuses:
         status = self._status(record, state)
         if status is None:
             return
+        # A precondition: what comes back must hold nothing of others, which would be no news when watched.
+        patch = {"metadata": {"resourceVersion": record.resource_version}, "status": status}
         try:
-            body = await self._api.patch(SERVICE_ADDRESSES, name, {"status": status}, subresource="status")
+            body = await self._api.patch(SERVICE_ADDRESSES, name, patch, subresource="status")
         except ApiError as error:
             if not error.not_found:
                 raise

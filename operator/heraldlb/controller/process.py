@@ -49,11 +49,16 @@ class ProcessSettings:
     metrics_address: str
 
 
-async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
-    """Run until `stop` is set, then give the Lease back. Raises CredentialsError."""
+def tune() -> None:
+    """Set the interpreter up for a process that does nothing else."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS)
+
+
+async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set, then give the Lease back. Raises CredentialsError."""
+    tune()
     configuration = await credentials.load(process.kubeconfig)
     acting = asyncio.Event()
     collector = AllocationCollector()

@@ -26,6 +26,7 @@ from heraldlb.controller.service_status import StatusPatch, assigned, released
 from heraldlb.controller.settings import ControllerSettings, ServiceClass
 from heraldlb.kube import timestamps
 from heraldlb.kube.client import SERVICES, STRATEGIC_MERGE_PATCH, Api, ApiError
+from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 
 log = logging.getLogger(__name__)
@@ -43,11 +44,12 @@ class Reconciler:
         settings: ControllerSettings,
         *,
         revisit: Callable[[Iterable[NamespacedName]], None],
+        record_changed: Callable[[Change[ServiceAddress]], None],
     ) -> None:
         self._api = api
         self._cluster = cluster
         self._assignments = assignments
-        self._records = Records(api, cluster, assignments)
+        self._records = Records(api, cluster, assignments, record_changed)
         self._recorder = recorder
         self._settings = settings
         self._class = ServiceClass(settings.load_balancer_class, settings.default_class)

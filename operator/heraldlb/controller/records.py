@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from heraldlb.api.objects import NamespacedName
@@ -11,6 +12,7 @@ from heraldlb.api.serviceaddress import ServiceAddress, manifest, record_key, sp
 from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.cluster import Cluster
 from heraldlb.kube.client import SERVICE_ADDRESSES, Api, ApiError
+from heraldlb.kube.mirror import Change
 
 Named = str | NamespacedName
 """A holder by its uid, or one for whom the address is reserved by its name."""
@@ -31,10 +33,18 @@ class AddressTakenError(Exception):
 class Records:
     """Writes ServiceAddress objects. The object's name makes the API server the judge of who came first."""
 
-    def __init__(self, api: Api, cluster: Cluster, assignments: Assignments) -> None:
+    def __init__(
+        self,
+        api: Api,
+        cluster: Cluster,
+        assignments: Assignments,
+        changed: Callable[[Change[ServiceAddress]], None],
+    ) -> None:
+        """`changed` is told of what others are found to have written, which the watch then brings as no news."""
         self._api = api
         self._cluster = cluster
         self._assignments = assignments
+        self._changed = changed
         self._known: dict[IPAddress, frozenset[Named]] = {}
         # A lock lives for as long as someone holds or awaits it.
         self._locks: WeakValueDictionary[IPAddress, asyncio.Lock] = WeakValueDictionary()
@@ -104,14 +114,17 @@ class Records:
             records.observe("MODIFIED", await self._api.patch(SERVICE_ADDRESSES, wanted.name, patch))
 
     async def _reread(self, address: IPAddress) -> None:
-        key = record_key(address)
+        records, key = self._cluster.records, record_key(address)
         try:
-            self._cluster.records.observe("MODIFIED", await self._api.get(SERVICE_ADDRESSES, key.name))
+            raw = await self._api.get(SERVICE_ADDRESSES, key.name)
         except ApiError as error:
             if not error.not_found:
                 raise
-            present = self._cluster.record(address)
-            self._cluster.records.forget(key, int(present.resource_version or 0) if present else 0)
+            change = records.forget(key, records.version(key))
+        else:
+            change = records.observe("MODIFIED", raw)
+        if change is not None:
+            self._changed(change)
 
 
 def _named(record: ServiceAddress) -> frozenset[Named]:

@@ -51,13 +51,14 @@ class Statuses:
             await asyncio.sleep(BUSY_SETTLE if self._busy() else SETTLE)
             self._changed.clear()
             try:
-                await self._write_differing()
+                await self.write()
             except (ApiError, ApiUnavailableError) as error:
                 log.warning("a status was not written, trying again: %s", error)
                 self._changed.set()
                 await asyncio.sleep(RETRY)
 
-    async def _write_differing(self) -> None:
+    async def write(self) -> None:
+        """Write what differs now. Raises ApiError, ApiUnavailableError."""
         now = timestamps.now()
         assignments, cluster = self._assignments, self._cluster
         for booked in assignments.book:
@@ -73,10 +74,13 @@ class Statuses:
         if status == before:
             return
         mirror = self._cluster.pools if resource is ADDRESS_POOLS else self._cluster.announcements
+        # A precondition: what comes back must hold no edit, which would then be no news when it is watched.
+        patch = {"metadata": {"resourceVersion": str(mirror.version(pool_key(name)))}, "status": status}
         try:
-            body = await self._api.patch(resource, name, {"status": status}, subresource="status")
+            body = await self._api.patch(resource, name, patch, subresource="status")
         except ApiError as error:
-            if not error.not_found:
+            # Gone or edited: once that is seen, there is something to write again, or there is nothing.
+            if not (error.not_found or error.conflict):
                 raise
         else:
             mirror.observe("MODIFIED", body)

@@ -56,7 +56,13 @@ class Term:
         recorder.defer_while(self._busy)
         self._statuses = Statuses(api, self._cluster, self.assignments, busy=self._busy)
         self._reconciler = Reconciler(
-            api, self._cluster, self.assignments, recorder, settings, revisit=self.queue.mark_all
+            api,
+            self._cluster,
+            self.assignments,
+            recorder,
+            settings,
+            revisit=self.queue.mark_all,
+            record_changed=self._record_changed,
         )
         self._expiry = Expiry(self.assignments, self._ended)
         self._settings = settings

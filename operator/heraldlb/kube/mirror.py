@@ -52,6 +52,10 @@ class Mirror(Generic[T]):
         """The view of one object."""
         return self._objects.get(key)
 
+    def version(self, key: NamespacedName) -> int:
+        """The resourceVersion of the object as it is known; 0 where it is not."""
+        return self._versions.get(key, 0)
+
     def observe(self, event: str | None, raw: dict[str, Any]) -> Change[T] | None:
         """Take in a watch event (`ADDED`, `MODIFIED`, `DELETED`, or None for a listed object), if it is news."""
         key, version = identity(raw), resource_version(raw)

@@ -13,14 +13,17 @@ import pytest
 from heraldlb.allocation.allocator import holding_of
 from heraldlb.allocation.requests import request_of
 from heraldlb.api.objects import NamespacedName
+from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.cluster import Cluster
 from heraldlb.controller.reconciler import Reconciler
 from heraldlb.controller.records import AddressTakenError, Records
 from heraldlb.controller.settings import ControllerSettings
+from heraldlb.controller.statuses import Statuses
 from heraldlb.kube import client, credentials
+from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Recorder
-from tests.cluster.controller.api import RECORDS
+from tests.cluster.controller.api import POOLS, RECORDS
 from tests.cluster.controller.replicas import Replicas
 from tests.cluster.controller.tenant import Tenant
 
@@ -33,7 +36,9 @@ class Desk:
         self.tenant = tenant
         self.cluster = Cluster()
         self.assignments = Assignments()
-        self.records = Records(api, self.cluster, self.assignments)
+        self.found: list[Change[ServiceAddress]] = []
+        self.records = Records(api, self.cluster, self.assignments, self.found.append)
+        self.statuses = Statuses(api, self.cluster, self.assignments, busy=lambda: False)
         self.revisited: list[NamespacedName] = []
         self.reconciler = Reconciler(
             api,
@@ -42,6 +47,7 @@ class Desk:
             Recorder(api, "heraldlb.io/controller", "desk"),
             ControllerSettings(),
             revisit=self.revisited.extend,
+            record_changed=self.found.append,
         )
 
     async def see_service(self, name: str) -> str:
@@ -128,6 +134,33 @@ async def test_a_record_whose_status_an_agent_has_written_meanwhile_is_deleted(d
     desk.assignments.leave(uid, [ipaddress.ip_address(address)], time.time())
     await desk.records.write(ipaddress.ip_address(address))
     assert address not in tenant.recorded()
+
+
+async def test_what_an_agent_has_told_meanwhile_is_news_when_a_write_meets_it(desk: Desk, tenant: Tenant) -> None:
+    address = tenant.ipv4(10)
+    tenant.service("mine")
+    uid = await desk.see_service("mine")
+    desk.hold("mine", address)
+    await desk.records.write(ipaddress.ip_address(address))
+    tenant.api.patch(RECORDS, address, {"status": {"node": "node-1"}}, "status")
+    desk.assignments.ledger.drop(ipaddress.ip_address(address), uid)
+    tenant.service("next")
+    await desk.see_service("next")
+    desk.hold("next", address)
+    await desk.records.write(ipaddress.ip_address(address))
+    assert [change.after.node for change in desk.found if change.after is not None] == ["node-1"]
+
+
+async def test_an_edit_of_a_pool_while_its_status_is_written_is_still_news(desk: Desk, tenant: Tenant) -> None:
+    name = tenant.pool("a", tenant.range4(10, 19), assignment="OnRequest")
+    desk.cluster.pools.observe("ADDED", tenant.api.get(POOLS, name))
+    desk.assignments.replace_pools(desk.cluster.address_pools())
+    edited = tenant.edit_pool("a", assignment="Automatic")
+    await desk.statuses.write()
+    assert desk.cluster.pools.observe("MODIFIED", edited) is not None
+    desk.assignments.replace_pools(desk.cluster.address_pools())
+    await desk.statuses.write()
+    assert tenant.pool_status("a")["observedGeneration"] == edited["metadata"]["generation"]
 
 
 async def test_a_service_that_changed_since_it_was_read_is_decided_again(desk: Desk, tenant: Tenant) -> None:

@@ -21,6 +21,9 @@ REQUEST: Final = 1
 REPLY: Final = 2
 
 FRAME_SIZE: Final = 42
+SENDER: Final = slice(28, 32)
+"""Where a frame holds the sender's protocol address."""
+TARGET: Final = slice(38, 42)
 
 UNSPECIFIED: Final = IPv4Address("0.0.0.0")
 

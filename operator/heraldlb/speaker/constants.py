@@ -169,6 +169,10 @@ that a host sending ever new frames can fill."""
 PACKET_BUFFER: Final = 1_048_576
 """Octets of a packet socket's receive buffer: about 1,300 small frames as the kernel accounts them."""
 
+FILTER_RANGES: Final = 128
+"""Ranges of addresses in a socket's filter; frames for what lies between two that had to be joined are sorted out
+later. Addresses of a pool lie side by side. The kernel takes 4,096 instructions, of which a range needs twelve."""
+
 GROUPS_PER_SOCKET: Final = 64
 """Multicast groups joined through one socket; the kernel charges each to the socket's option memory
 (net.core.optmem_max), which holds some hundred."""

@@ -8,7 +8,7 @@ announcements and frames, a bounded number of them.
 from __future__ import annotations
 
 import logging
-import selectors
+import select
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -70,17 +70,20 @@ class Loop:
         self._leave_at: float | None = None
         self._stopped = False
 
-        self._selector = selectors.DefaultSelector()
+        # Not `selectors`: its bookkeeping takes longer than an answer.
+        self._epoll = select.epoll()
+        self._ready: dict[int, Callable[[float], None] | tuple[Port, Source]] = {}
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
         self._links = LinkMonitor()
         self._courier = Courier(settings, self._counters)
-        self._selector.register(self._woken, selectors.EVENT_READ, self._on_wake)
-        self._selector.register(self._links, selectors.EVENT_READ, self._on_links)
+        self._watch(self._woken.fileno(), self._on_wake)
+        self._watch(self._links.fileno(), self._on_links)
         for each in self._courier.sockets:
-            self._selector.register(each, selectors.EVENT_READ, partial(self._on_messages, each))
+            self._watch(each.fileno(), partial(self._on_messages, each))
         self._agreement.use(self._links.links())
+        self._due = self.turned
 
     # Called from any thread. Each is one assignment and a wake-up, so no lock is needed.
 
@@ -122,20 +125,32 @@ class Loop:
             self._close()
 
     def _turn(self) -> None:
-        deadline = self._deadline()
-        ready = self._selector.select(max(0.0, deadline - clock()))
+        ready = self._epoll.poll(max(0.0, self._due - clock()))
         now = clock()
         self.turned = now
-        undecided = now >= deadline
+        packets: list[tuple[Port, Source]] = []
+        eventful = undecided = now >= self._due
         if now >= self._agreement.answer_until:
             self._fence(now)
-            undecided = True
-        packets: list[tuple[Port, Source]] = []
-        for key, _ in ready:
-            if isinstance(key.data, tuple):
-                packets.append(key.data)
-            else:
-                key.data(now)
+            eventful = undecided = True
+        for descriptor, _ in ready:
+            # Its port may have been closed just now.
+            handler = self._ready.get(descriptor)
+            if isinstance(handler, tuple):
+                packets.append(handler)
+            elif handler is not None:
+                handler(now)
+                eventful = True
+        # Where there are only frames, nothing stands between a question and its answer.
+        if eventful:
+            self._act(now, undecided)
+        for port, source in packets:
+            # Closed meanwhile: what is still in its sockets is nobody's to answer.
+            if self._ports.get(port.placement.index) is port:
+                self._on_frames(port, source)
+
+    def _act(self, now: float, undecided: bool) -> None:
+        """Decide, probe and announce what is due."""
         # Most heartbeats say nothing new.
         undecided = undecided or now >= self._agreement.deadline
         if undecided:
@@ -153,10 +168,15 @@ class Loop:
             self._agreement.announced(announced, now)
             for peer, message in self._agreement.letters(now):
                 self._courier.send(peer, message)
-        for port, source in packets:
-            # Closed meanwhile: what is still in its sockets is nobody's to answer.
-            if self._ports.get(port.placement.index) is port:
-                self._on_frames(port, source)
+        self._due = self._deadline()
+
+    def _watch(self, descriptor: int, handler: Callable[[float], None] | tuple[Port, Source]) -> None:
+        self._ready[descriptor] = handler
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def _unwatch(self, descriptor: int) -> None:
+        self._epoll.unregister(descriptor)
+        del self._ready[descriptor]
 
     def _deadline(self) -> float:
         times = (
@@ -199,6 +219,7 @@ class Loop:
     def _on_frames(self, port: Port, source: Source) -> None:
         for claim in port.serve(source, clock, self._agreement.answer_until):
             self._on_claim(port, claim, clock())
+            self._due = self._deadline()
 
     def _answer_what_waits(self) -> None:
         """Before addresses are given up: what was asked until now may have come too early for their next owner."""
@@ -312,12 +333,12 @@ class Loop:
     def _open_port(self, placement: Placement) -> None:
         port = self._ports[placement.index] = Port(placement, self._counters)
         for source in port.sources:
-            self._selector.register(source.socket, selectors.EVENT_READ, (port, source))
+            self._watch(source.socket.fileno(), (port, source))
 
     def _close_port(self, port: Port) -> None:
         del self._ports[port.placement.index]
         for source in port.sources:
-            self._selector.unregister(source.socket)
+            self._unwatch(source.socket.fileno())
         port.close()
 
     # Going out.
@@ -379,7 +400,7 @@ class Loop:
     def _close(self) -> None:
         for port in list(self._ports.values()):
             self._close_port(port)
-        self._selector.close()
+        self._epoll.close()
         self._links.close()
         self._courier.close()
         self._wake.close()

@@ -24,6 +24,9 @@ ALL_NODES: Final = IPv6Address("ff02::1")
 UNSPECIFIED: Final = IPv6Address("::")
 
 FRAME_SIZE: Final = 78
+SOURCE: Final = slice(22, 38)
+"""Where a frame holds the sender's protocol address."""
+TARGET: Final = slice(62, 78)
 """Octets of the shortest message: Ethernet, IPv6 and 24 octets of ICMPv6."""
 
 _IPV6: Final = struct.Struct("!IHBB16s16s")

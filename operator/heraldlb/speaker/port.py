@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.speaker.bpf import ARP_FIELDS, NDP_FIELDS
-from heraldlb.speaker.constants import FRAMES_PER_TURN
+from heraldlb.speaker.bpf import ARP_PATTERN, NDP_PATTERN, Pattern, Range, cover
+from heraldlb.speaker.constants import FILTER_RANGES, FRAMES_PER_TURN
 from heraldlb.speaker.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV6
 from heraldlb.speaker.ownership import Placement
 from heraldlb.speaker.responder import Claim, Responder
-from heraldlb.speaker.sockets import MulticastGroups, open_packet_socket
+from heraldlb.speaker.sockets import MulticastGroups, attach_filter, open_packet_socket
 from heraldlb.speaker.stats import Counters
 
 _LARGEST = 2_048
@@ -27,6 +27,9 @@ class Source:
 
     socket: socket.socket
     react: React
+    pattern: Pattern
+    version: int
+    """Of the addresses that the frames are about."""
 
 
 class Port:
@@ -38,23 +41,31 @@ class Port:
         self.placement = placement
         self._counters = counters
         self._responder = Responder(placement.mac, counters)
-        self._arp = open_packet_socket(placement.interface, ETHERTYPE_ARP, ARP_FIELDS)
+        self._arp = open_packet_socket(placement.interface, ETHERTYPE_ARP)
         try:
-            self._ndp = open_packet_socket(placement.interface, ETHERTYPE_IPV6, NDP_FIELDS)
+            self._ndp = open_packet_socket(placement.interface, ETHERTYPE_IPV6)
         except OSError:
             self._arp.close()
             raise
         self._groups = MulticastGroups(placement.index, self._ndp)
         self.sources = (
-            Source(self._arp, self._responder.react_to_arp),
-            Source(self._ndp, self._responder.react_to_ndp),
+            Source(self._arp, self._responder.react_to_arp, ARP_PATTERN, 4),
+            Source(self._ndp, self._responder.react_to_ndp, NDP_PATTERN, 6),
         )
+        self._let_in: dict[Source, tuple[Range, ...]] = dict.fromkeys(self.sources, ())
 
     def own(self, addresses: Iterable[IPAddress], probed: Collection[IPAddress] = ()) -> None:
         """Answer for these and no others; report claims to them and to those `probed`. Raises OSError if the
         interface is gone."""
-        self._responder.own(addresses, probed)
+        answered = tuple(addresses)
+        self._responder.own(answered, probed)
         self._groups.set(self._responder.groups())
+        heeded = (*answered, *probed)
+        for source, before in self._let_in.items():
+            words = (int(each) & 0xFFFF_FFFF for each in heeded if each.version == source.version)
+            if (ranges := cover(words, FILTER_RANGES)) != before:
+                attach_filter(source.socket, source.pattern, ranges)
+                self._let_in[source] = ranges
 
     def announce(self, address: IPAddress) -> None:
         """Tell the LAN that the address is here."""

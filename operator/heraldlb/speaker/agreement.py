@@ -38,6 +38,9 @@ class Agreement:
         """Whose each address should be, and what this node answers for."""
         self.alive: Mapping[str, Member] = {}
         """The live peers at the last election."""
+        self.answer_until = now + settings.fence_after
+        """When to stop answering unless heartbeats go out before: from then on peers may think this node dead."""
+        self._last_beat = now
         self.elections = 0
         self.outlook = Outlook()
         """The peers at the last election, the lost ones included."""
@@ -50,16 +53,10 @@ class Agreement:
         self._leave_at: float | None = None
         self._letters: list[Message] = []
         self._elected = NOTHING_ASSIGNED
-        self._last_beat = now
         self._next_beat = now
         self._next_expiry: float | None = None
         self._elected_version = -1
         self._changed = False
-
-    @property
-    def answer_until(self) -> float:
-        """When to stop answering unless heartbeats go out before: from then on peers may think this node dead."""
-        return self._last_beat + self._settings.fence_after
 
     @property
     def deadline(self) -> float:
@@ -126,7 +123,8 @@ class Agreement:
         if now < self.answer_until:
             return False
         self._membership.forget()
-        self._last_beat = self._next_beat = now
+        self._beaten(now)
+        self._next_beat = now
         if self.standing is not Standing.LEAVING:
             self._damping.failed(now)
             self._stand(Standing.JOINING, now)
@@ -148,7 +146,7 @@ class Agreement:
     def beat(self, now: float) -> Iterable[str]:
         """Begin a round of heartbeats; the peers to send one."""
         targets = self._membership.begin_round(now, self.standing, self._offers)
-        self._last_beat = now
+        self._beaten(now)
         self._next_beat = now + self._membership.interval
         return targets
 
@@ -249,6 +247,10 @@ class Agreement:
         if claimants := self._handover.claimants():
             owners = {**owners, **claimants}
         self.assignment = replace(self._elected, owners=owners, owned=dict(self._handover.answered))
+
+    def _beaten(self, now: float) -> None:
+        self._last_beat = now
+        self.answer_until = now + self._settings.fence_after
 
     def _stand(self, standing: Standing, now: float) -> None:
         if standing is not self.standing:

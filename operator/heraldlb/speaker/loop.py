@@ -11,7 +11,7 @@ import logging
 import select
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -28,7 +28,7 @@ from heraldlb.speaker.links import LinkMonitor
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, changes, owner_changes
 from heraldlb.speaker.pacing import AnnouncementSchedule
-from heraldlb.speaker.port import Port, Source
+from heraldlb.speaker.port import Lane, Port
 from heraldlb.speaker.probing import Probing
 from heraldlb.speaker.responder import Claim
 from heraldlb.speaker.settings import SpeakerSettings
@@ -39,9 +39,8 @@ log = logging.getLogger(__name__)
 OnChange = Callable[[Change], None]
 
 
-def clock() -> float:
-    """Seconds that go on while the machine is suspended, so that a node that was notices."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+clock: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+"""Seconds that go on while the machine is suspended, so that a node that was notices."""
 
 
 class Loop:
@@ -72,7 +71,8 @@ class Loop:
 
         # Not `selectors`: its bookkeeping takes longer than an answer.
         self._epoll = select.epoll()
-        self._ready: dict[int, Callable[[float], None] | tuple[Port, Source]] = {}
+        self._handlers: dict[int, Callable[[float], None]] = {}
+        self._lanes: dict[int, tuple[Lane, Port]] = {}
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
@@ -126,31 +126,27 @@ class Loop:
 
     def _turn(self) -> None:
         ready = self._epoll.poll(max(0.0, self._due - clock()))
-        now = clock()
-        self.turned = now
-        packets: list[tuple[Port, Source]] = []
-        eventful = undecided = now >= self._due
+        now = self.turned = clock()
+        # Where only frames came, nothing stands between a question and its answer.
+        eventful = now >= self._due or now >= self._agreement.answer_until
+        for descriptor, _ in ready:
+            eventful = eventful or descriptor not in self._lanes
+        if eventful:
+            self._attend([descriptor for descriptor, _ in ready], now)
+        for descriptor, _ in ready:
+            # Closed meanwhile: what is still in its socket is nobody's to answer.
+            if (lane := self._lanes.get(descriptor)) is not None:
+                self._on_frames(*lane)
+
+    def _attend(self, descriptors: Iterable[int], now: float) -> None:
+        """Take in everything but frames, decide, probe and announce what is due."""
+        undecided = now >= self._due
         if now >= self._agreement.answer_until:
             self._fence(now)
-            eventful = undecided = True
-        for descriptor, _ in ready:
-            # Its port may have been closed just now.
-            handler = self._ready.get(descriptor)
-            if isinstance(handler, tuple):
-                packets.append(handler)
-            elif handler is not None:
+            undecided = True
+        for descriptor in descriptors:
+            if (handler := self._handlers.get(descriptor)) is not None:
                 handler(now)
-                eventful = True
-        # Where there are only frames, nothing stands between a question and its answer.
-        if eventful:
-            self._act(now, undecided)
-        for port, source in packets:
-            # Closed meanwhile: what is still in its sockets is nobody's to answer.
-            if self._ports.get(port.placement.index) is port:
-                self._on_frames(port, source)
-
-    def _act(self, now: float, undecided: bool) -> None:
-        """Decide, probe and announce what is due."""
         # Most heartbeats say nothing new.
         undecided = undecided or now >= self._agreement.deadline
         if undecided:
@@ -170,13 +166,9 @@ class Loop:
                 self._courier.send(peer, message)
         self._due = self._deadline()
 
-    def _watch(self, descriptor: int, handler: Callable[[float], None] | tuple[Port, Source]) -> None:
-        self._ready[descriptor] = handler
+    def _watch(self, descriptor: int, handler: Callable[[float], None]) -> None:
+        self._handlers[descriptor] = handler
         self._epoll.register(descriptor, select.EPOLLIN)
-
-    def _unwatch(self, descriptor: int) -> None:
-        self._epoll.unregister(descriptor)
-        del self._ready[descriptor]
 
     def _deadline(self) -> float:
         times = (
@@ -216,18 +208,17 @@ class Loop:
             if receipt.answer:
                 self._courier.send(message.sender, self._agreement.answer_to(message.sender, now))
 
-    def _on_frames(self, port: Port, source: Source) -> None:
-        for claim in port.serve(source, clock, self._agreement.answer_until):
+    def _on_frames(self, lane: Lane, port: Port) -> None:
+        for claim in lane.serve(clock, self._agreement.answer_until):
             self._on_claim(port, claim, clock())
             self._due = self._deadline()
 
     def _answer_what_waits(self) -> None:
         """Before addresses are given up: what was asked until now may have come too early for their next owner."""
-        for port in self._ports.values():
-            for source in port.sources:
-                for claim in port.serve(source, clock, self._agreement.answer_until):
-                    if claim.address in self._agreement.assignment.owned:
-                        self._on_claim(port, claim, clock())
+        for lane, port in self._lanes.values():
+            for claim in lane.serve(clock, self._agreement.answer_until):
+                if claim.address in self._agreement.assignment.owned:
+                    self._on_claim(port, claim, clock())
 
     def _on_claim(self, port: Port, claim: Claim, now: float) -> None:
         by_agent = claim.mac in self._agent_macs
@@ -332,13 +323,15 @@ class Loop:
 
     def _open_port(self, placement: Placement) -> None:
         port = self._ports[placement.index] = Port(placement, self._counters)
-        for source in port.sources:
-            self._watch(source.socket.fileno(), (port, source))
+        for lane in port.lanes:
+            self._lanes[lane.fileno()] = (lane, port)
+            self._epoll.register(lane, select.EPOLLIN)
 
     def _close_port(self, port: Port) -> None:
         del self._ports[port.placement.index]
-        for source in port.sources:
-            self._unwatch(source.socket.fileno())
+        for lane in port.lanes:
+            self._epoll.unregister(lane)
+            del self._lanes[lane.fileno()]
         port.close()
 
     # Going out.

@@ -77,15 +77,11 @@ class Responder:
 
     def react_to_arp(self, frame: bytes, now: float) -> bytes | Claim | None:
         """The reply to send, the claim to look into, or None. Never raises for what a frame holds."""
-        if frame[arp.TARGET] in self._addresses or frame[arp.SENDER] in self._addresses:
-            return self._react(self._read_arp(frame), now)
-        return self._react(_UNRELATED, now)
+        return self._react(self._read_arp(frame), now)
 
     def react_to_ndp(self, frame: bytes, now: float) -> bytes | Claim | None:
         """As `react_to_arp`, for neighbour solicitations and advertisements."""
-        if frame[ndp.TARGET] in self._addresses or frame[ndp.SOURCE] in self._addresses:
-            return self._react(self._read_ndp(frame), now)
-        return self._react(_UNRELATED, now)
+        return self._react(self._read_ndp(frame), now)
 
     def announcement(self, address: IPAddress) -> tuple[bytes, ...]:
         """The frames that tell the LAN where the address is now."""

@@ -239,6 +239,11 @@ class Membership:
         """When `expire` may have something to do, or None."""
         return min((each.confirmed + self._timeout for each in self._heard.values()), default=None)
 
+    def last_offers(self, peer: str) -> tuple[Offer, ...]:
+        """What a peer that lives no more offered last; nothing for one that lives or never offered anything."""
+        record = self._records.get(peer)
+        return () if record is None or peer in self._alive() else record.offers or ()
+
     def peers(self) -> frozenset[str]:
         """The names of all configured peers."""
         return frozenset(self._records)

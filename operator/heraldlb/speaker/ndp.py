@@ -139,6 +139,13 @@ def probe(address: IPv6Address, mac: bytes) -> bytes:
     return NeighborSolicitation(header, UNSPECIFIED, group, address).encode()
 
 
+def poll(address: IPv6Address, station: bytes, own: IPv6Address, mac: bytes) -> bytes:
+    """The question for `address` to the one station that had it last, from a node that has `own` (as in neighbour
+    unreachability detection, RFC 4861 section 7.3)."""
+    header = EthernetHeader(station, mac, ETHERTYPE_IPV6)
+    return NeighborSolicitation(header, own, address, address, link_layer=mac).encode()
+
+
 def announcement(address: IPv6Address, mac: bytes) -> bytes:
     """The unsolicited advertisement to all nodes that moves `address` to `mac` (RFC 4861 section 7.2.6)."""
     header = EthernetHeader(ALL_NODES_MAC, mac, ETHERTYPE_IPV6)

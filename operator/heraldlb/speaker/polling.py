@@ -4,8 +4,8 @@ The kernel asks for a neighbour that does not answer by broadcast, once a second
 (net.ipv4.neigh.default.retrans_time_ms), and holds back what is to go there until it knows. So after a cut of some
 seconds the first heartbeat across could be as late, and two nodes would answer for an address all that time.
 
-A poll goes to the hardware address that the peer offered last. The answer is the kernel's to take in; and the peer's
-kernel learns from the question where this node is, so that one poll that arrives opens both directions.
+A poll goes to the hardware address that the peer offered last. The answer is the kernel's to take in; and the
+peer's kernel learns from the question where this node is, so that one poll that arrives opens both directions.
 
 The kernel's own entries are left alone: what else this node sends to a dead one fails as it always does, and a peer
 that came back with another hardware address is found as ever, by its own polls at the latest.

@@ -70,8 +70,11 @@ class Crowd:
         now = self._clock()
         while self._timers[0][0] <= now:
             _, number = heapq.heappop(self._timers)
-            self._beat(self._members[number], now)
-            heapq.heappush(self._timers, (self._members[number].next_beat, number))
+            member = self._members[number]
+            # It may have begun a round since, before its time.
+            if member.next_beat <= now:
+                self._beat(member, now)
+            heapq.heappush(self._timers, (member.next_beat, number))
 
     def complete(self) -> int:
         """How many members know all others to live."""

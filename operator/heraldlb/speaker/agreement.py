@@ -64,7 +64,12 @@ class Agreement:
     @property
     def deadline(self) -> float:
         """When `step` wants to be called, at the latest."""
-        if self._changed or self._letters or self._elected_version != self._membership.version:
+        if (
+            self._changed
+            or self._letters
+            or self._membership.urgent
+            or self._elected_version != self._membership.version
+        ):
             return self._last_beat
         times = (self._next_beat, self._next_expiry, self._handover.next_due())
         return min(each for each in times if each is not None)

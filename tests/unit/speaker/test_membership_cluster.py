@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heraldlb.speaker.constants import FAILURE_TIMEOUT, FULL_MESH_NODES, HEARTBEAT_INTERVAL
+from heraldlb.speaker.constants import FAILURE_TIMEOUT, FULL_MESH_NODES, HEARTBEAT_INTERVAL, RING_STRETCH
 from heraldlb.speaker.interfaces import Offer
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.standing import Standing
@@ -225,6 +226,22 @@ def test_a_node_on_a_ring_exchanges_as_much_however_many_there_are() -> None:
 
     assert a_second(10) == pytest.approx(a_second(40), rel=0.05)
     assert a_second(10) <= (110, 15_000)
+
+
+def test_nodes_on_a_ring_beat_together_so_that_each_wakes_up_about_once_an_interval() -> None:
+    network = agreeing(RING)
+    handled = dict.fromkeys(network.names, 0)
+    last, wakes = dict.fromkeys(network.names, 0.0), Counter[str]()
+    for now in network.steps(1.0):
+        for name in network.names:
+            done = network.sent[name] + network.received[name]
+            if done != handled[name] and now - last[name] > 3 * SLOWEST:
+                wakes[name] += 1
+            if done != handled[name]:
+                handled[name], last[name] = done, now
+    # But for those at the ends of the chain, who hear each other when the beat has gone all the way.
+    often = [name for name, count in wakes.items() if count > 1.1 / (RING_STRETCH * HEARTBEAT_INTERVAL)]
+    assert len(often) <= 2
 
 
 @either

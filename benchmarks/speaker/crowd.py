@@ -32,8 +32,9 @@ _SAY_EVERY: Final = 0.5
 """Seconds."""
 _PRIORITY: Final = -15
 _LATE: Final = HEARTBEAT_INTERVAL / 2
-_START_EVERY: Final = 0.03
-"""Seconds between two starts: one process cannot do at once what a hundred nodes can."""
+_START_EVERY: Final = 0.25
+"""Seconds between two starts. A node that joins a hundred costs all of them together more than a thousand
+datagrams, each of which this process both sends and receives: what a hundred nodes can do at once, it cannot."""
 
 
 @dataclass(slots=True)

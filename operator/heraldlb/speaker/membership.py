@@ -102,6 +102,7 @@ class Membership:
         self._sequence = 0
         self._sent: dict[int, float] = {}
         self._records: dict[str, _Record] = {}
+        self._peers: frozenset[str] = frozenset()
         self._members: tuple[int, dict[str, Member]] = (-1, {})
         self._heard: dict[str, _Record] = {}
         self._names: dict[bytes, str] = {}
@@ -130,6 +131,7 @@ class Membership:
         names = set(peers) - {self._me}
         if names != self._records.keys():
             self._records = {name: self._records.get(name) or _Record() for name in sorted(names)}
+            self._peers = frozenset(names)
             self._owed &= names
             self._heard = {name: record for name, record in self._heard.items() if name in names}
             self._names = {node_id(name): name for name in names}
@@ -156,9 +158,12 @@ class Membership:
         self._choose_neighbours(now)
         self.begin_answer(now, standing, offers)
         alive = self._alive()
-        targets = {*self._ring.neighbours, *self._ring.asked, *(alive - self._greeted), *self._owed}
+        targets = {*self._ring.neighbours, *self._ring.asked, *self._owed}
         self._owed.clear()
-        self._greeted = frozenset(name for name in alive if self._records[name].since)
+        if alive is not self._greeted:
+            targets |= alive - self._greeted
+            known = frozenset(name for name in alive if self._records[name].since)
+            self._greeted = alive if known == alive else known
         if self._news:
             self._news -= 1
             # Who has just come, or hears nobody, does not know who lives.
@@ -262,7 +267,7 @@ class Membership:
 
     def peers(self) -> frozenset[str]:
         """The names of all configured peers."""
-        return frozenset(self._records)
+        return self._peers
 
     def heard(self) -> frozenset[str]:
         """The peers heard directly."""

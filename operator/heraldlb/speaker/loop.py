@@ -48,7 +48,7 @@ def clock() -> float:
 class Loop:
     """Opens everything when made, in the thread and network namespace that make it; `run` closes everything.
 
-    Raises OSError if the membership port is taken or netlink cannot be read.
+    Raises OSError if the membership port is taken, netlink cannot be read or CAP_NET_RAW is missing.
     """
 
     def __init__(self, settings: SpeakerSettings, on_change: OnChange) -> None:

@@ -272,7 +272,8 @@ def test_a_poll_asks_one_station_and_says_where_the_answer_goes() -> None:
     )
     solicited = ndp.decode(ndp.poll(ADDRESS, STATION, CLIENT, OURS))
     header = EthernetHeader(STATION, OURS, ETHERTYPE_IPV6)
-    assert solicited == ndp.NeighborSolicitation(header, CLIENT, ADDRESS, ADDRESS, link_layer=OURS)
+    group = ndp.solicited_node(ADDRESS)
+    assert solicited == ndp.NeighborSolicitation(header, CLIENT, group, ADDRESS, link_layer=OURS)
 
 
 def test_solicited_node_group_and_its_ethernet_address() -> None:

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from heraldlb.speaker import Outlook
 from lab.namespaces import named
 from lab.network import set_sysctls
 from tests.lab.speaker_net import ADDRESSES, NODE_IPS, NODES, Lan, until
@@ -54,12 +55,13 @@ def part(lan: Lan, address: str, version: int) -> None:
 
 
 def heal(lan: Lan, address: str) -> None:
-    """Undo the cut, and wait until one of the two gives the address up to the other."""
+    """Undo the cut, and wait until the two know of each other and one alone answers."""
     told = {node: len(lan.speakers[node].changes) for node in PAIR}
     for node in PAIR:
         lan.forward(node, on=True)
-    gone = {"change": "Withdrawn", "address": address}.items()
-    until(lambda: any(gone <= each.items() for node in PAIR for each in lan.speakers[node].changes[told[node] :]))
+    for node in PAIR:
+        found = Outlook(alive=frozenset(PAIR) - {node})
+        lan.speakers[node].wait_for("PeersChanged", after=told[node], outlook=str(found))
     until(lambda: len(lan.answering(address)[address]) == 1)
 
 

@@ -6,7 +6,7 @@ heartbeats when told to, and acts on the assignment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from heraldlb.api.ranges import IPAddress
@@ -61,7 +61,12 @@ class Agreement:
     @property
     def deadline(self) -> float:
         """When `step` wants to be called, at the latest."""
-        if self._changed or self._letters or self._elected_version != self._membership.version:
+        if (
+            self._changed
+            or self._letters
+            or self._membership.urgent
+            or self._elected_version != self._membership.version
+        ):
             return self._last_beat
         times = (self._next_beat, self._next_expiry, self._handover.next_due())
         return min(each for each in times if each is not None)
@@ -149,6 +154,11 @@ class Agreement:
         self._beaten(now)
         self._next_beat = now + self._membership.interval
         return targets
+
+    def polls(self, peer: str) -> tuple[Sequence[Offer], Sequence[Offer]] | None:
+        """For a peer that fell silent: what it offered last, and what this node offers; for others None."""
+        theirs = self._membership.last_offers(peer)
+        return (theirs, self._offers) if theirs else None
 
     def message_to(self, peer: str, now: float) -> Message:
         """The heartbeat for a peer in this round."""

@@ -94,6 +94,13 @@ def probe(address: IPv4Address, mac: bytes) -> bytes:
     return Arp(header, REQUEST, mac, UNSPECIFIED, _NO_MAC, address).encode()
 
 
+def poll(address: IPv4Address, station: bytes, own: IPv4Address, mac: bytes) -> bytes:
+    """The question for `address` to the one station that had it last, from a node that has `own` (the unicast poll
+    of RFC 1122 section 2.3.2.1)."""
+    header = EthernetHeader(station, mac, ETHERTYPE_ARP)
+    return Arp(header, REQUEST, mac, own, _NO_MAC, address).encode()
+
+
 def announcements(address: IPv4Address, mac: bytes) -> tuple[bytes, bytes]:
     """The two broadcast frames that move `address` to `mac` in every neighbour's cache.
 

@@ -28,6 +28,7 @@ from heraldlb.speaker.links import LinkMonitor
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, changes, owner_changes
 from heraldlb.speaker.pacing import AnnouncementSchedule
+from heraldlb.speaker.polling import Poller
 from heraldlb.speaker.port import Lane, Port
 from heraldlb.speaker.probing import Probing
 from heraldlb.speaker.responder import Claim
@@ -46,7 +47,7 @@ clock: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 class Loop:
     """Opens everything when made, in the thread and network namespace that make it; `run` closes everything.
 
-    Raises OSError if the membership port is taken or netlink cannot be read.
+    Raises OSError if the membership port is taken, netlink cannot be read or CAP_NET_RAW is missing.
     """
 
     def __init__(self, settings: SpeakerSettings, on_change: OnChange) -> None:
@@ -78,6 +79,7 @@ class Loop:
         self._woken.setblocking(False)
         self._links = LinkMonitor()
         self._courier = Courier(settings, self._counters)
+        self._poller = Poller(self._counters)
         self._watch(self._woken.fileno(), self._on_wake)
         self._watch(self._links.fileno(), self._on_links)
         for each in self._courier.sockets:
@@ -339,10 +341,17 @@ class Loop:
     def _beat(self, now: float) -> None:
         for peer in self._agreement.beat(now):
             self._courier.send(peer, self._agreement.message_to(peer, now))
+            self._poll(peer)
         for address, mac in self._defences.strangers(now, self._agent_macs):
             self._tell(self._conflict(address, mac))
         for address in self._defences.over(now, self._agent_macs):
             self._tell(ConflictOver(address))
+
+    def _poll(self, peer: str) -> None:
+        offers = self._agreement.polls(peer)
+        address = self._courier.addresses.get(peer)
+        if offers is not None and address is not None:
+            self._poller.poll(address, *offers)
 
     def _probe(self, now: float) -> None:
         found = self._probing.step(now, self._agent_macs, constants.PROBES_PER_TURN)
@@ -396,6 +405,7 @@ class Loop:
         self._epoll.close()
         self._links.close()
         self._courier.close()
+        self._poller.close()
         self._wake.close()
         self._woken.close()
         before = self._agreement.assignment

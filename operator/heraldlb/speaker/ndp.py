@@ -142,6 +142,16 @@ def probe(address: IPv6Address, mac: bytes) -> bytes:
     return NeighborSolicitation(header, UNSPECIFIED, group, address).encode()
 
 
+def poll(address: IPv6Address, station: bytes, own: IPv6Address, mac: bytes) -> bytes:
+    """The question for `address` to the one station that had it last, from a node that has `own`.
+
+    Addressed to the group, though the frame goes to one station (RFC 6085): what is addressed to a node itself may
+    be answered without a link-layer address (RFC 4861 section 4.4), which is no answer to who knows none.
+    """
+    header = EthernetHeader(station, mac, ETHERTYPE_IPV6)
+    return NeighborSolicitation(header, own, solicited_node(address), address, link_layer=mac).encode()
+
+
 def announcement(address: IPv6Address, mac: bytes) -> bytes:
     """The unsolicited advertisement to all nodes that moves `address` to `mac` (RFC 4861 section 7.2.6)."""
     header = EthernetHeader(ALL_NODES_MAC, mac, ETHERTYPE_IPV6)

@@ -7,7 +7,7 @@ Links can be cut one way; nodes can die, be stopped and continued, or restarted.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address, ip_network
@@ -144,14 +144,16 @@ class Cluster:
 
     def owners(self, address: IPAddress, among: Iterable[str] | None = None) -> list[str]:
         """The running nodes that would answer for the address now."""
-        return [
-            name
-            for name in among or self.nodes
-            if name in self.nodes
-            and self.nodes[name].running
-            and address in self.nodes[name].owned
-            and self.now + self.nodes[name].clock_offset < self.nodes[name].agreement.answer_until
-        ]
+        names = self.nodes if among is None else among
+        return [name for name in names if name in self.nodes and address in self._answered_by(self.nodes[name])]
+
+    def answering(self) -> dict[str, set[IPAddress]]:
+        """What each node would answer for now."""
+        return {name: set(self._answered_by(node)) for name, node in self.nodes.items()}
+
+    def _answered_by(self, node: Node) -> Collection[IPAddress]:
+        answers = node.running and self.now + node.clock_offset < node.agreement.answer_until
+        return node.agreement.assignment.owned.keys() if answers else ()
 
     def everything_owned_once(self, among: Iterable[str] | None = None) -> bool:
         return all(len(self.owners(address, among)) == 1 for address in ADDRESSES)

@@ -83,8 +83,9 @@ class DetourRole:
             except OSError as error:
                 log.warning("which nodes are neighbours could not be read: %s", error)
             # Somebody else may have changed our tables: then making them anew helps.
+            if self._loaded is None:
+                await asyncio.sleep(RETRY)
             self._loaded = None
-            await asyncio.sleep(RETRY)
             self._changed.set()
 
     async def _something(self) -> None:
@@ -109,8 +110,8 @@ class DetourRole:
         return Detours(hops, frozenset(owners.owners), owners.macs)
 
     def _gateway(self, name: str, address: IPAddress) -> IPAddress | None:
-        """Where to hand on what is for that node, if it lives. An agent that said goodbye, as for an upgrade, leaves
-        a node behind that goes on forwarding: then the API server says whether that lives."""
+        """Where that node is reached, if it lives. An agent that said goodbye, as for an upgrade, leaves behind a
+        node that goes on forwarding: then the API server says whether it lives."""
         node = self._cluster.node(name)
         if node is None or name in self._cluster.lost or not (name in self._cluster.alive or node.ready):
             return None

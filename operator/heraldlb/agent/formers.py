@@ -8,9 +8,9 @@ from typing import Final
 from heraldlb.api.ranges import IPAddress
 
 LIMIT: Final = 86_400.0
-"""Seconds after a takeover for which the former owner is asked. A connection is as old as its client likes: a
-download takes hours, a session a working day. What it costs is an entry in a map, and one more hop for packets that
-nobody knows; a day bounds how long a node depends on another because of an address that is not that one's any more."""
+"""Seconds after a takeover for which the former owner is asked: a download may take hours, a session a working
+day. All that it costs is an entry in a map, and one more hop for packets that nobody knows; so a day is not too
+long, and it bounds how long connections go on to depend on two nodes."""
 
 
 class Formers:

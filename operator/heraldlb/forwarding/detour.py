@@ -12,15 +12,16 @@ does the rest, and its answers go to the client directly.
 | `addresses` (set) | service address | every one in the cluster                                       |
 | `agents` (set)  | hardware address | of every node: what comes from one has had its detour           |
 
-As the packet never gets past this table, conntrack keeps nothing of it, NAT and routing rules never see it, and what
-ends a detour is the end of its entry. Only the first packets of connections and those that conntrack finds invalid
-are looked at, and of those not the ones that open a connection. UDP and SCTP are left alone: nothing in a datagram
-says whether it is the first, and SCTP has two ends of many addresses.
+The packet itself never gets past this table: conntrack keeps nothing of it, and neither NAT nor firewalls of the
+forward hook nor routing rules nor reverse path filters see it, so the end of an entry is the end of the detour.
+Packets of connections that conntrack knows are not looked at, nor are those that open one, but for their flags.
+
+UDP is left alone: nothing in a datagram says whether it is the first. So is SCTP, whose associations have several
+addresses at either end.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -36,8 +37,9 @@ PRIORITY: Final = DNAT_PRIORITY - 10
 
 _KINDS: Final[dict[Family, str]] = {"IPv4": "ipv4_addr", "IPv6": "ipv6_addr"}
 
-_Elements = dict[tuple[Family, str], dict[str, str]]
-"""By family and map; the value of an element of a set is empty."""
+_Key = IPAddress | str
+_Elements = Mapping[str, Mapping[_Key, IPAddress | int | None]]
+"""By map; the value of an element of a set is None. Not yet text, since most of it stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +64,13 @@ class Detours:
 
 def full(detours: Detours) -> str:
     """Text for `nft -f`: these detours and no others, whatever was there before."""
-    return "".join(
-        (removal(), *map(_frame, FAMILIES), *_changes("add", _difference(_elements(detours), _elements(Detours()))))
-    )
+    return "".join((removal(), *map(_frame, FAMILIES), *_changes("add", _elements(detours))))
 
 
 def diff(old: Detours, new: Detours) -> str:
     """From the tables of `old` to those of `new`; empty where they are the same."""
     before, after = _elements(old), _elements(new)
-    return "".join((*_changes("delete", _difference(before, after)), *_changes("add", _difference(after, before))))
+    return "".join((*_changes("delete", _beyond(before, after)), *_changes("add", _beyond(after, before))))
 
 
 def removal() -> str:
@@ -113,28 +113,30 @@ def _frame(family: Family) -> str:
 
 
 def _elements(detours: Detours) -> _Elements:
-    found: defaultdict[tuple[Family, str], dict[str, str]] = defaultdict(dict)
-    for address, hop in detours.hops.items():
-        family = family_of(address)
-        found[family, "gateways"][str(address)] = str(hop.gateway)
-        found[family, "interfaces"][str(address)] = str(hop.interface)
-    for address in detours.addresses:
-        found[family_of(address), "addresses"][str(address)] = ""
-    for family in FAMILIES:
-        found[family, "agents"] = dict.fromkeys(detours.agents, "")
-    return found
-
-
-def _difference(some: _Elements, others: _Elements) -> _Elements:
     return {
-        place: {key: value for key, value in elements.items() if others.get(place, {}).get(key) != value}
-        for place, elements in some.items()
+        "gateways": {address: hop.gateway for address, hop in detours.hops.items()},
+        "interfaces": {address: hop.interface for address, hop in detours.hops.items()},
+        "addresses": dict.fromkeys(detours.addresses),
+        "agents": dict.fromkeys(detours.agents),
+    }
+
+
+def _beyond(some: _Elements, others: _Elements) -> _Elements:
+    missing = object()
+    return {
+        name: {key: value for key, value in elements.items() if others[name].get(key, missing) != value}
+        for name, elements in some.items()
     }
 
 
 def _changes(verb: str, changed: _Elements) -> Iterator[str]:
-    for (family, name), elements in changed.items():
-        if elements:
-            texts = (f"{key} : {value}" if value and verb == "add" else key for key, value in elements.items())
-            body = ",\n".join(sorted(texts))
-            yield f"{verb} element {_table(family)} {name} {{\n{body}\n}}\n"
+    for family in FAMILIES:
+        for name, elements in changed.items():
+            entries = [
+                f"{key} : {value}" if value is not None and verb == "add" else str(key)
+                for key, value in elements.items()
+                if isinstance(key, str) or family_of(key) == family
+            ]
+            if entries:
+                body = ",\n".join(sorted(entries))
+                yield f"{verb} element {_table(family)} {name} {{\n{body}\n}}\n"

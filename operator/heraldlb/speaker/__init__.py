@@ -24,6 +24,7 @@ from heraldlb.speaker.changes import (
     ConflictOver,
     NotEligible,
     NotEligibleOver,
+    OwnersChanged,
     PeersChanged,
     Withdrawn,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "NotEligible",
     "NotEligibleOver",
     "Outlook",
+    "OwnersChanged",
     "Peer",
     "PeersChanged",
     "Speaker",

@@ -25,6 +25,7 @@ from heraldlb.speaker.changes import (
     ConflictOver,
     NotEligible,
     NotEligibleOver,
+    OwnersChanged,
     PeersChanged,
     Withdrawn,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "NotEligible",
     "NotEligibleOver",
     "Outlook",
+    "OwnersChanged",
     "Peer",
     "PeersChanged",
     "Speaker",

@@ -19,7 +19,7 @@ from functools import partial
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker import constants
 from heraldlb.speaker.agreement import Agreement
-from heraldlb.speaker.changes import Change, Conflict, ConflictOver, PeersChanged
+from heraldlb.speaker.changes import Change, Conflict, ConflictOver, OwnersChanged, PeersChanged
 from heraldlb.speaker.courier import Courier
 from heraldlb.speaker.defence import Defences
 from heraldlb.speaker.desired import Desired
@@ -62,6 +62,7 @@ class Loop:
         # The assignment without what is still under trial: what LAN and agent know of.
         self._shown = NOTHING_ASSIGNED
         self._agent_macs: frozenset[bytes] = frozenset()
+        self._owners = OwnersChanged({}, frozenset())
         self._ports: dict[int, Port] = {}
         self._broken: set[int] = set()
 
@@ -270,6 +271,10 @@ class Loop:
     def _carry_out(self, before: Assignment, after: Assignment) -> None:
         """Make trials, ports, schedules and the agent's knowledge agree with the assignment."""
         self._agent_macs = self._agreement.agent_macs()
+        owners = OwnersChanged(after.owners, frozenset(map(format_mac, self._agent_macs)))
+        if owners != self._owners:
+            self._owners = owners
+            self._tell(owners)
         self._counters.owner_changes += owner_changes(before, after)
         now = clock()
         for address in before.owned.keys() - after.owned.keys():

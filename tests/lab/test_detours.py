@@ -230,6 +230,24 @@ async def test_connections_follow_and_new_ones_are_the_next_owners(net: Net, fam
 
 
 @both_families
+async def test_connections_of_either_node_live_on_when_the_address_goes_back(net: Net, family: Family) -> None:
+    async with opened(net, family) as connections, agent(net) as there, agent(net, FORMER) as here:
+        there.owner(FORMER)
+        here.owner(FORMER)
+        await there.until(family, active=True)
+        for each in (there, here):
+            each.owner(NEXT)
+        move(net, family, NEXT)
+        await here.until(family, active=True)
+        connections += [await net.connect("client", VIP[family], 80) for _ in range(4)]
+        assert all([await answered(each) for each in connections])
+        for each in (there, here):
+            each.owner(FORMER)
+        move(net, family, FORMER)
+        assert all([await answered(each) for each in connections])
+
+
+@both_families
 async def test_they_break_where_they_are_not_to_follow(net: Net, family: Family) -> None:
     async with opened(net, family) as connections, agent(net, keep=False) as there:
         there.owner(FORMER)

@@ -56,6 +56,7 @@ class DetourRole:
         self._formers = Formers(node_name, limit)
         self._owners: OwnersChanged | None = None
         self._loaded: Detours | None = None
+        self._refusal = ""
         self._changed = asyncio.Event()
 
     def owners_changed(self, change: OwnersChanged) -> None:
@@ -139,6 +140,9 @@ class DetourRole:
         try:
             await self._runner.apply(text)
         except NftError as error:
-            log.warning("connections under way will not follow an address that moves: %s", error)
+            fresh, self._refusal = str(error) != self._refusal, str(error)
+            level = logging.WARNING if fresh else logging.DEBUG
+            log.log(level, "connections under way will not follow an address that moves: %s", error)
             return False
+        self._refusal = ""
         return True

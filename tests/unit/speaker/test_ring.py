@@ -50,7 +50,7 @@ def test_time_is_handed_down_one_chain_from_one_node_through_all_that_answer() -
     for me in answering:
         ring = Ring()
         ring.arrange(me, ORDER)
-        ring.choose(0.0, ORDER, answering.__contains__)
+        ring.choose(0.0, answering, answering.__contains__)
         pacemakers[me] = ring.pacemaker
         ring.give_up(str(ring.pacemaker))
         assert ring.pacemaker is None

@@ -6,10 +6,11 @@
     | HMAC-SHA256 over all before it, its first 16 octets
 
 All numbers in network byte order. Sections: the peers heard and the interfaces offered, which together make a
-message complete; claims of single addresses; in a large cluster also a summary of the sender's view, and what it
-knows of third nodes (see `topology`). Sections of a type that is not known are skipped, so that agents of
-neighbouring releases understand each other; another version is another protocol. No field is a wall-clock time, so
-nodes' clocks may disagree: freshness is shown by the echo (see `membership`).
+message complete; claims of single addresses, and whether their clients are shared; in a large cluster also a
+summary of the sender's view, and what it knows of third nodes (see `topology`). Sections of a type that is not
+known are skipped, so that agents of neighbouring releases understand each other; another version is another
+protocol. No field is a wall-clock time, so nodes' clocks may disagree: freshness is shown by the echo (see
+`membership`).
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ _CLAIMS: Final = 3
 _VIEW: Final = 4
 _REPORT: Final = 5
 _CEDED: Final = 6
+_SHARES: Final = 7
 
 _MAX_HELD: Final = 0xFFFF_FFFF
 _MAX_REPORT_HEARD: Final = 255
@@ -122,6 +124,8 @@ class Message:
     """Addresses that the sender owns and has announced, each with the term of its ownership."""
     ceded: Mapping[IPAddress, int] = field(default_factory=dict, kw_only=True)
     """Addresses that the sender answers for and does not take to be its own, as `claims`."""
+    shares: Mapping[IPAddress, int] = field(default_factory=dict, kw_only=True)
+    """Whether the sender is one of those that share the clients of each address: 1, or else 0."""
     summary: Summary | None = field(default=None, kw_only=True)
     reports: tuple[Report, ...] = field(default=(), kw_only=True)
 
@@ -155,7 +159,7 @@ def encode(message: Message, key: bytes) -> bytes:
         body += _SECTION.pack(_VIEW, _SUMMARY.size) + _SUMMARY.pack(message.summary.since, message.summary.digest)
     for report in message.reports[:MAX_REPORTED]:
         body += _encode_report(report)
-    for kind, terms in ((_CLAIMS, message.claims), (_CEDED, message.ceded)):
+    for kind, terms in ((_CLAIMS, message.claims), (_CEDED, message.ceded), (_SHARES, message.shares)):
         if terms:
             value = _encode_terms(terms)
             body += _SECTION.pack(kind, len(value)) + value
@@ -190,6 +194,7 @@ def _decode_body(body: bytes) -> Message:
     summary = None
     claims: dict[IPAddress, int] = {}
     ceded: dict[IPAddress, int] = {}
+    shares: dict[IPAddress, int] = {}
     reports: list[Report] = []
     for kind, value in _sections(body[start:]):
         if kind == _HEARD:
@@ -201,14 +206,18 @@ def _decode_body(body: bytes) -> Message:
             claims.update(_decode_terms(value))
         elif kind == _CEDED:
             ceded.update(_decode_terms(value))
+        elif kind == _SHARES:
+            shares.update(_decode_terms(value))
         elif kind == _VIEW:
             summary = Summary(*_SUMMARY.unpack(value))
         elif kind == _REPORT:
             reports.append(_decode_report(value))
     if len(heard) > MAX_HEARD or len(offers) > MAX_INTERFACES or len(reports) > MAX_REPORTED:
         raise MessageError(f"{len(heard)} peers, {len(offers)} interfaces and {len(reports)} reports are too many")
-    if len(claims) > MAX_CLAIMS or len(ceded) > MAX_CLAIMS:
-        raise MessageError(f"{len(claims)} claimed and {len(ceded)} ceded addresses are too many")
+    if max(map(len, (claims, ceded, shares))) > MAX_CLAIMS:
+        raise MessageError(
+            f"{len(claims)} claimed, {len(ceded)} ceded, {len(shares)} shared addresses are too many"
+        )
     echo = Echo(echo_incarnation, echo_sequence, held) if echo_incarnation else None
     return Message(
         name.decode(),
@@ -221,6 +230,7 @@ def _decode_body(body: bytes) -> Message:
         complete=complete,
         claims=claims,
         ceded=ceded,
+        shares=shares,
         summary=summary,
         reports=tuple(reports),
     )

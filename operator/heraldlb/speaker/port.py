@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.bpf import ARP_FIELDS, NDP_FIELDS
+from heraldlb.speaker.clients import Clients, Update
 from heraldlb.speaker.constants import FRAMES_PER_TURN
 from heraldlb.speaker.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV6
-from heraldlb.speaker.ownership import Placement
+from heraldlb.speaker.ownership import Placement, Share
 from heraldlb.speaker.responder import Claim, Responder
 from heraldlb.speaker.sockets import MulticastGroups, open_packet_socket
 from heraldlb.speaker.stats import Counters
@@ -33,11 +34,11 @@ class Port:
     """Open while at least one address is owned on the interface. Closing it discards frames that nobody has
     read yet, which is how a node that was away avoids answering questions it no longer has a say in."""
 
-    def __init__(self, placement: Placement, counters: Counters) -> None:
+    def __init__(self, placement: Placement, counters: Counters, clients: Clients) -> None:
         """Raises OSError: the interface is gone, or the process lacks CAP_NET_RAW."""
         self.placement = placement
         self._counters = counters
-        self._responder = Responder(placement.mac, counters)
+        self._responder = Responder(placement.mac, counters, clients)
         self._arp = open_packet_socket(placement.interface, ETHERTYPE_ARP, ARP_FIELDS)
         try:
             self._ndp = open_packet_socket(placement.interface, ETHERTYPE_IPV6, NDP_FIELDS)
@@ -50,16 +51,23 @@ class Port:
             Source(self._ndp, self._responder.react_to_ndp),
         )
 
-    def own(self, addresses: Iterable[IPAddress], probed: Collection[IPAddress] = ()) -> None:
-        """Answer for these and no others; report claims to them and to those `probed`. Raises OSError if the
-        interface is gone."""
-        self._responder.own(addresses, probed)
+    def own(
+        self, addresses: Iterable[IPAddress], probed: Collection[IPAddress], shares: Mapping[IPAddress, Share]
+    ) -> None:
+        """Answer for these and no others, of those among `shares` this node's clients only; report claims to them
+        and to those `probed`. Raises OSError if the interface is gone."""
+        self._responder.own(addresses, probed, shares)
         self._groups.set(self._responder.groups())
 
     def announce(self, address: IPAddress) -> None:
         """Tell the LAN that the address is here."""
         for frame in self._responder.announcement(address):
             self._send(self._socket_for(address), frame)
+
+    def update(self, update: Update, mac: bytes) -> None:
+        """Tell one client that the address is at `mac`."""
+        for frame in self._responder.update(update, mac):
+            self._send(self._socket_for(update.address), frame)
 
     def probe(self, address: IPAddress) -> None:
         """Ask the LAN whether a host has the address."""

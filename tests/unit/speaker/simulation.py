@@ -69,6 +69,10 @@ class Cluster:
 
     snapshot: Snapshot | None = None
     probation: float = 10.0
+    per_client: bool = False
+    """Whether the nodes share the clients of each address."""
+    probe: bool = False
+    """Whether the addresses were never announced; a node that takes one finds it free at once."""
 
     def start(
         self,
@@ -91,7 +95,11 @@ class Cluster:
         if snapshot is None:
             snapshot = dict.fromkeys(ADDRESSES, frozenset(self.names))
         peers = {each: Peer(each, (ip_address("10.0.0.1"),)) for each in self.names if each != name}
-        return Desired({a: Announceable(a, candidates=names) for a, names in snapshot.items()}, peers)
+        wanted = {
+            address: Announceable(address, candidates=names, per_client=self.per_client, probe=self.probe)
+            for address, names in snapshot.items()
+        }
+        return Desired(wanted, peers)
 
     def show(self, snapshot: Snapshot, *names: str) -> None:
         """Let these nodes, or all, know of another state of the cluster's objects."""
@@ -152,6 +160,16 @@ class Cluster:
             and address in self.nodes[name].owned
             and self.now + self.nodes[name].clock_offset < self.nodes[name].agreement.answer_until
         ]
+
+    def answering(self, address: IPAddress, station: bytes) -> list[str]:
+        """The running nodes that would answer this client for the address now."""
+        found = []
+        for name, node in self.nodes.items():
+            if node.running and self.now + node.clock_offset < node.agreement.answer_until:
+                share = node.agreement.assignment.shares.get(address)
+                if share.answers(station) if share is not None else address in node.owned:
+                    found.append(name)
+        return found
 
     def everything_owned_once(self, among: Iterable[str] | None = None) -> bool:
         return all(len(self.owners(address, among)) == 1 for address in ADDRESSES)

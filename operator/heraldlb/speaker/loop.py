@@ -285,6 +285,8 @@ class Loop:
         self._clients.share(after.shares, now)
         for address in (before.owned.keys() | before.shares) - (after.owned.keys() | after.shares):
             self._counters.addresses.pop(address, None)
+            if address not in before.owned:
+                self._defences.released(address)
         for address in before.owned.keys() ^ after.owned.keys():
             self._schedule.stop(address)
             if self._defences.released(address) and address in before.owned:

@@ -102,9 +102,9 @@ class Sharing:
         self._say({a: int(a in shares and self._me in shares[a].sharers) for a in concerned & owners.keys()})
         for peer in standpoint.alive - before.alive:
             self._letters.claim(peer, self._said)
-        for peer in self._peers.values():
-            for address in peer.shares.keys() - owners.keys():
-                del peer.shares[address]
+        for known in self._peers.values():
+            for address in known.shares.keys() - owners.keys():
+                del known.shares[address]
 
     def letters(self, now: float) -> Iterator[tuple[str, Mapping[IPAddress, int]]]:
         """What to tell which peer now."""

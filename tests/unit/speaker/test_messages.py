@@ -59,6 +59,7 @@ messages = st.builds(
     st.lists(offers, max_size=4).map(tuple),
     claims=terms,
     ceded=terms,
+    shares=terms,
     summary=st.none() | st.builds(Summary, numbers, numbers),
     reports=st.lists(reports, max_size=3).map(tuple),
 )

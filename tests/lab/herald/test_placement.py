@@ -212,7 +212,11 @@ def test_balanced_per_client_each_client_is_answered_by_one_node_and_all_nodes_h
     lan.await_sole_answerer(door.addresses, herald.macs())
     for address in door.addresses:
         herald.fetch(address)
-        assert "share" not in condition(herald.record(address), "Announced")["message"]
+        wait_for(
+            f"{address} to be said to be shared no more",
+            lambda a=address: "share" not in condition(herald.record(a), "Announced")["message"],  # type: ignore[misc]
+            PATIENCE,
+        )
 
 
 def test_what_hinders_each_node_is_told_anew_when_it_changes(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,23 @@ def ping(lan: Lan, address: str) -> None:
     assert not failed, f"no answer from {address} for {failed}"
 
 
+@contextmanager
+def losing_nothing(lan: Lan, address: str, hosts: Sequence[str]) -> Iterator[None]:
+    """These hosts ask a hundred times a second while it lasts, and every question is answered."""
+    argv = ["ping", "-n", "-q", "-i", "0.01", "-W", "10", address]
+    running = [
+        subprocess.Popen(["ip", "netns", "exec", lan.namespace(host), *argv], stdout=subprocess.PIPE, text=True)
+        for host in hosts
+    ]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGINT)
+        said = [process.communicate()[0] for process in running]
+    assert all(" 0% packet loss" in each for each in said), said
+
+
 def neighbours(lan: Lan, address: str) -> dict[str, str]:
     """The node that each host's kernel takes the address to be at."""
     return {host: NODE_OF.get(lan.neighbour(address, host) or "", "") for host in HOSTS}
@@ -150,20 +168,32 @@ def test_the_last_node_that_is_left_draws_everybody(lan: Lan, address: str) -> N
 
 
 @pytest.mark.parametrize("address", SHARED, ids=["IPv4", "IPv6"])
-def test_a_node_that_leaves_passes_its_clients_on_and_takes_them_back_when_it_returns(
+def test_a_planned_change_moves_the_clients_concerned_there_and_back_and_costs_them_nothing(
     lan: Lan, address: str
 ) -> None:
     ping(lan, address)
     before = neighbours(lan, address)
     others = NODES[1:]
-    lan.apply(*NODES, addresses=SHARED, per_client=SHARED, candidates=others)
-    until(lambda: set(neighbours(lan, address).values()) == set(others))
-    during = neighbours(lan, address)
-    assert all(during[host] == node for host, node in before.items() if node in others)
+    moving = [host for host, node in before.items() if node == NODES[0]]
+    with losing_nothing(lan, address, moving[:3]):
+        lan.apply(*NODES, addresses=SHARED, per_client=SHARED, candidates=others)
+        until(lambda: set(neighbours(lan, address).values()) == set(others))
+        during = neighbours(lan, address)
+        assert all(during[host] == node for host, node in before.items() if node in others)
+        lan.apply(*NODES, addresses=SHARED, per_client=SHARED)
+        until(lambda: neighbours(lan, address) == before)
+
+
+@pytest.mark.parametrize("address", SHARED, ids=["IPv4", "IPv6"])
+def test_an_agent_that_stops_in_order_leaves_its_clients_to_others_who_lose_nothing(lan: Lan, address: str) -> None:
     ping(lan, address)
-    lan.apply(*NODES, addresses=SHARED, per_client=SHARED)
-    until(lambda: neighbours(lan, address) == before)
-    ping(lan, address)
+    before = neighbours(lan, address)
+    moving = [host for host, node in before.items() if node == NODES[0]]
+    with losing_nothing(lan, address, moving[:3]):
+        lan.speakers[NODES[0]].send(signal.SIGTERM)
+        until(lambda: set(neighbours(lan, address).values()) == set(NODES[1:]))
+    after = neighbours(lan, address)
+    assert all(after[host] == node for host, node in before.items() if node != NODES[0])
 
 
 @pytest.mark.parametrize("address", SHARED, ids=["IPv4", "IPv6"])

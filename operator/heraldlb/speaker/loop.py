@@ -196,7 +196,7 @@ class Loop:
             if receipt.round_trip is not None:
                 self._counters.measured(receipt.round_trip)
             if receipt.verdict is Verdict.ACCEPTED:
-                for address in message.claims:
+                for address in (*message.claims, *(each for each, does in message.shares.items() if does)):
                     self._probing.prove(address)
             if receipt.answer:
                 self._courier.send(message.sender, self._agreement.answer_to(message.sender, now))
@@ -292,16 +292,14 @@ class Loop:
             if self._defences.released(address) and address in before.owned:
                 self._tell(ConflictOver(address))
         for address, placement in after.owned.items():
-            if before.owned.get(address) != placement:
-                self._counters.addresses.setdefault(address, AddressCounters())
+            # Where nobody shares it any more everybody comes here, also who never asked in this node's hearing.
+            alone = before.sharers(address) and not after.sharers(address)
+            if before.owned.get(address) != placement or alone:
                 self._schedule.start(address, now)
-            elif before.sharers(address) and not after.sharers(address):
-                # Everybody is this node's client now, also who never asked in its hearing.
-                self._schedule.start(address, now)
-        for address, share in after.shares.items():
-            self._counters.addresses.setdefault(address, AddressCounters()).sharers = len(share.sharers)
-        for address in before.shares.keys() & after.owned.keys() - after.shares.keys():
-            self._counters.addresses[address].sharers = 1
+        for address in after.owned.keys() | after.shares.keys():
+            share = after.shares.get(address)
+            counters = self._counters.addresses.setdefault(address, AddressCounters())
+            counters.sharers = len(share.sharers) if share is not None else 1
         for change in changes(before, after, time.time()):
             self._tell(change)
 

@@ -45,9 +45,11 @@ class Standpoint:
 
 
 @dataclass(slots=True)
-class _Peer:
-    incarnation: int
-    shares: dict[IPAddress, int] = field(default_factory=dict)
+class _Voices:
+    """The peers that have said of an address that they share it, and that they do not."""
+
+    yes: set[str] = field(default_factory=set)
+    no: set[str] = field(default_factory=set)
 
 
 class Sharing:
@@ -59,7 +61,8 @@ class Sharing:
         self.shares: dict[IPAddress, Share] = {}
         """This node's present shares. Replaced, never changed."""
         self._said: dict[IPAddress, int] = {}
-        self._peers: dict[str, _Peer] = {}
+        self._incarnations: dict[str, int] = {}
+        self._voices: dict[IPAddress, _Voices] = {}
         self._ending: dict[IPAddress, float] = {}
         self._letters = Letters()
         self._refresh_at = 0.0
@@ -67,44 +70,48 @@ class Sharing:
 
     def heard(self, sender: str, incarnation: int) -> bool:
         """A peer sent a message. Returns whether it has started anew since it said what is known of it."""
-        known = self._peers.get(sender)
-        if known is None or known.incarnation == incarnation:
+        if self._incarnations.get(sender, incarnation) == incarnation:
             return False
-        del self._peers[sender]
+        del self._incarnations[sender]
+        for voices in self._voices.values():
+            voices.yes.discard(sender)
+            voices.no.discard(sender)
         return True
 
     def told(self, sender: str, incarnation: int, shares: Mapping[IPAddress, int]) -> None:
         """A peer says of these whether it shares them. To be told only of what it said just now."""
-        known = self._peers.setdefault(sender, _Peer(incarnation)).shares
+        self._incarnations[sender] = incarnation
         for address, does in shares.items():
             if address not in self._from.elected.owners:
                 # It is not to wait for a node that does not know the address.
                 if does:
                     self._letters.claim(sender, [address])
-            elif known.get(address) != does:
+                continue
+            voices = self._voices.setdefault(address, _Voices())
+            side, other = (voices.yes, voices.no) if does else (voices.no, voices.yes)
+            if sender not in side:
                 # Who says something new has not been told lately, or has just come.
-                known[address] = does
+                side.add(sender)
+                other.discard(sender)
                 self._letters.claim(sender, [address])
 
     def update(self, standpoint: Standpoint, now: float) -> None:
         """Find this node's shares anew, and what to say of them."""
         before, self._from = self._from, standpoint
         owners = standpoint.elected.owners
-        told = {address for peer in self._peers.values() for address, does in peer.shares.items() if does}
-        concerned = standpoint.elected.electorates.keys() | self._said.keys() | told
+        self._voices = {address: voices for address, voices in self._voices.items() if address in owners}
+        told = (address for address, voices in self._voices.items() if voices.yes)
+        concerned = standpoint.elected.electorates.keys() | (self._said.keys() & owners.keys()) | set(told)
         shares = {}
-        for address in concerned & owners.keys():
+        for address in concerned:
             if (share := self._share(address, now)) is not None:
                 shares[address] = share
         self._ending = {a: at for a, at in self._ending.items() if a in shares and shares[a].former}
         if shares != self.shares:
             self.shares = shares
-        self._say({a: int(a in shares and self._me in shares[a].sharers) for a in concerned & owners.keys()})
+        self._say({a: int(a in shares and self._me in shares[a].sharers) for a in concerned})
         for peer in standpoint.alive - before.alive:
             self._letters.claim(peer, self._said)
-        for known in self._peers.values():
-            for address in known.shares.keys() - owners.keys():
-                del known.shares[address]
 
     def letters(self, now: float) -> Iterator[tuple[str, Mapping[IPAddress, int]]]:
         """What to tell which peer now."""
@@ -132,13 +139,13 @@ class Sharing:
     def clear(self) -> None:
         """Share nothing from this moment, and remember nothing of others."""
         self.shares = {}
-        self._said, self._peers, self._ending = {}, {}, {}
+        self._said, self._voices, self._incarnations, self._ending = {}, {}, {}, {}
         self._letters.clear()
         self._from = Standpoint()
 
     def _share(self, address: IPAddress, now: float) -> Share | None:
         at = self._from
-        if not at.proven(address):
+        if not at.proven(address) and not self._voices.get(address, _Voices()).yes:
             return None
         others = self._others(address)
         owned = at.answered.get(address)
@@ -160,13 +167,8 @@ class Sharing:
         elected, reached = self._from.elected, self._from.reached
         # Who can be asked and has said nothing does not know yet that the address is shared, and waits for nobody.
         expected = elected.electorates.get(address, frozenset()) - reached | {elected.owners.get(address)}
-
-        def shares(peer: str) -> bool:
-            known = self._peers.get(peer)
-            said = known.shares.get(address) if known is not None else None
-            return peer in expected if said is None else bool(said)
-
-        return frozenset(filter(shares, self._from.serving))
+        voices = self._voices.get(address, _Voices())
+        return self._from.serving & (voices.yes | (expected - voices.no))
 
     def _say(self, now_said: dict[IPAddress, int]) -> None:
         news = [address for address, does in now_said.items() if self._said.get(address) != does]

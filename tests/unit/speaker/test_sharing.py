@@ -242,6 +242,14 @@ def test_nobody_shares_an_address_before_it_is_known_that_no_other_host_has_it()
     assert sharing.shares[ADDRESS].sharers == {"a", "b"}
 
 
+def test_who_shares_an_address_proves_that_no_other_host_has_it() -> None:
+    sharing = Sharing("a")
+    sharing.update(standpoint(proven=False), 0.0)
+    sharing.told("c", 1, {ADDRESS: 1})
+    sharing.update(standpoint(proven=False), 0.0)
+    assert sharing.shares[ADDRESS].sharers == {"a", "b", "c"}
+
+
 def test_an_address_that_is_probed_before_is_shared_once_it_was_announced() -> None:
     cluster = Cluster(NAMES, per_client=True, probe=True)
     cluster.start()

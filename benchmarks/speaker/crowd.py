@@ -32,8 +32,9 @@ _SAY_EVERY: Final = 0.5
 """Seconds."""
 _PRIORITY: Final = -15
 _LATE: Final = HEARTBEAT_INTERVAL / 2
-_START_EVERY: Final = 0.03
-"""Seconds between two starts: one process cannot do at once what a hundred nodes can."""
+_START_EVERY: Final = 0.25
+"""Seconds between two starts. A node that joins a hundred costs all of them together more than a thousand
+datagrams, each of which this process both sends and receives: what a hundred nodes can do at once, it cannot."""
 
 
 @dataclass(slots=True)
@@ -70,8 +71,11 @@ class Crowd:
         now = self._clock()
         while self._timers[0][0] <= now:
             _, number = heapq.heappop(self._timers)
-            self._beat(self._members[number], now)
-            heapq.heappush(self._timers, (self._members[number].next_beat, number))
+            member = self._members[number]
+            # It may have begun a round since, before its time.
+            if member.next_beat <= now:
+                self._beat(member, now)
+            heapq.heappush(self._timers, (member.next_beat, number))
 
     def complete(self) -> int:
         """How many members know all others to live."""

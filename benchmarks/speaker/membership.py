@@ -28,7 +28,8 @@ MEMBERS: Final = 100
 SECONDS: Final = 30.0
 _SETTLE: Final = 15.0
 """Seconds after which all have been established and nothing of their start is left."""
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 120.0
+"""The crowd alone takes half a minute to start."""
 _SUBJECT: Final = "node-1"
 _CROWD: Final = "node-2"
 

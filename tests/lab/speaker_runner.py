@@ -17,7 +17,7 @@ import signal
 import sys
 from typing import Any
 
-from heraldlb.speaker import Announceable, Change, Desired, Peer, Speaker, SpeakerSettings
+from heraldlb.speaker import Announceable, Change, Desired, OwnersChanged, Peer, Speaker, SpeakerSettings
 
 
 def _desired(line: str) -> Desired:
@@ -39,7 +39,11 @@ def _say(**message: Any) -> None:
 
 
 def _on_change(change: Change) -> None:
-    _say(change=type(change).__name__, **{f.name: getattr(change, f.name) for f in dataclasses.fields(change)})
+    fields = {field.name: getattr(change, field.name) for field in dataclasses.fields(change)}
+    if isinstance(change, OwnersChanged):
+        fields["owners"] = {str(address): owner for address, owner in change.owners.items()}
+        fields["macs"] = sorted(change.macs)
+    _say(change=type(change).__name__, **fields)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import Iterator
 from ipaddress import ip_network
+from itertools import groupby
 
 import pytest
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, IPv6
@@ -171,6 +172,22 @@ def test_a_node_that_leaves_hands_over_and_then_answers_no_more(cluster: Lan, ad
     gone = cluster.speakers[owner].wait_for("Withdrawn", after=told, address=address)
     heir = cluster.await_owner(address, others(owner))
     assert gone["new_owner"] == heir
+
+
+@BOTH
+def test_the_heir_is_told_whose_an_address_was_and_then_that_it_is_its_own_before_it_announces_it(
+    cluster: Lan, address: str
+) -> None:
+    owner = cluster.await_owner(address)
+    told = {each: len(cluster.speakers[each].changes) for each in NODES}
+    cluster.speakers[owner].send(signal.SIGTERM)
+    heir = cluster.await_owner(address, others(owner))
+    speaker = cluster.speakers[heir]
+    announced = speaker.changes.index(speaker.wait_for("Announcing", after=told[heir], address=address))
+    said = [each for each in speaker.changes[:announced] if each["change"] == "OwnersChanged"]
+    owners = [each for each, _ in groupby(each["owners"].get(address) for each in said)]
+    assert owners[-2:] == [owner, heir]
+    assert set(MAC.values()) == set(said[-1]["macs"])
 
 
 def test_a_new_node_takes_its_share_and_is_never_answered_beside(lan: Lan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 from prometheus_client import REGISTRY
 
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.detouring import DetourRole
 from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.lostnodes import LostNodes
@@ -29,6 +31,7 @@ from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.forwarding.nft import Nft
+from heraldlb.forwarding.onlink import on_link
 from heraldlb.kube import credentials
 from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
 from heraldlb.kube.feed import Feed, Subscription
@@ -36,7 +39,7 @@ from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Recorder
 from heraldlb.observability.health import Probe, serve
 from heraldlb.speaker.changes import Change as SpeakerChange
-from heraldlb.speaker.changes import PeersChanged
+from heraldlb.speaker.changes import OwnersChanged, PeersChanged
 from heraldlb.speaker.settings import SpeakerSettings
 from heraldlb.speaker.speaker import Speaker
 
@@ -58,10 +61,15 @@ SWITCH_INTERVAL = 0.0005
 """Seconds for which one thread may keep the interpreter from another. With the default, ten times that, an ARP
 request waits longer behind busy Python than everything else takes to answer it."""
 
+GC_ALLOCATIONS = 50_000
+"""New objects after which those that refer to each other in circles are searched for, which holds up all threads.
+Reading objects makes many and none of that kind."""
+
 
 async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then hand over and end. Raises CredentialsError, KeyFileError."""
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(GC_ALLOCATIONS)
     configuration = await credentials.load(process.kubeconfig)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(Api(configuration))
@@ -93,6 +101,7 @@ class Agent:
         self._speaker: Speaker | None = None
         self._speaking: SpeakingRole | None = None
         self._statuses: AnnouncementStatuses | None = None
+        self._detours: DetourRole | None = None
         self._forwarding: ForwardingRole | None = None
         self._lost_nodes = LostNodes(api, self._cluster, self._services_changed)
         self._supplied = asyncio.Event()
@@ -125,6 +134,8 @@ class Agent:
         """Feed the roles until cancelled."""
         await feed.start()
         self._cluster.index()
+        # To search all that was listed takes longer, with many Services, than heartbeats may be missing.
+        gc.freeze()
         if self._speaker is not None:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
@@ -161,6 +172,7 @@ class Agent:
             ),
             report,
         )
+        detours = DetourRole(self._cluster, settings.node_name, Nft(), on_link, keep=settings.keep_connections)
         pinging = PingRole(Nft(), answer=settings.answer_ping)
         speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
         self._work += [
@@ -168,10 +180,12 @@ class Agent:
             statuses.run,
             speaking.run,
             pinging.run,
+            detours.run,
             self._lost_nodes.run,
             lambda: speaking.probe(self._api),
         ]
         self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
+        self._detours = detours
 
     def _witness(self) -> float | None:
         age = time.monotonic() - self._api.last_answer
@@ -180,8 +194,13 @@ class Agent:
     def _take(self, change: SpeakerChange) -> None:
         if isinstance(change, PeersChanged):
             self._lost_nodes.peers_changed(change.outlook)
+            if self._detours is not None:
+                self._detours.peers_changed(change.outlook)
             if self._statuses is not None:
                 self._statuses.reconsider_all()
+        elif isinstance(change, OwnersChanged):
+            if self._detours is not None:
+                self._detours.owners_changed(change)
         elif self._statuses is not None:
             self._tally.take(change)
             self._statuses.take(change)
@@ -210,6 +229,8 @@ class Agent:
             return
         self._rules_changed()
         self._lost_nodes.look()
+        if self._detours is not None:
+            self._detours.touch()
         if self._forwarding is not None:
             self._forwarding.touch()
 

@@ -31,4 +31,6 @@ class AgentSettings:
     """Announce from nodes with `spec.unschedulable`, too."""
     answer_ping: bool = True
     """Answer ICMP echo requests to the addresses that are announced."""
+    keep_connections: bool = True
+    """Hand packets of connections under way to the node that had their address before."""
     forwarding: ForwardingSettings = field(default_factory=ForwardingSettings)

@@ -187,10 +187,13 @@ def _share(
 ) -> Grant | Refusal | None:
     """An address held under the request's sharing key that it may join; a refusal only if it must share."""
     terms = holding_of(request)
+    # Where an address is in no pool any more, its holders will leave it: where the first goes, the others follow.
     candidates = [
         address
         for address in ledger.under_key(request.sharing_key)
-        if family_of(address) == family and not ledger.is_withheld(address)
+        if family_of(address) == family
+        and not ledger.is_withheld(address)
+        and book.keeper(address, ledger.pool_of(address)) is not None
     ]
     blocked = []
     for booked in pools:

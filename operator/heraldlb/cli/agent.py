@@ -82,6 +82,12 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     help="Answer ICMP echo requests to the addresses that are announced.",
 )
 @options.option(
+    "--keep-connections/--no-keep-connections",
+    envvar="HERALD_KEEP_CONNECTIONS",
+    default=True,
+    help="Let TCP connections under way follow an address that moves between living nodes.",
+)
+@options.option(
     "--node-port-addresses",
     envvar="HERALD_NODE_PORT_ADDRESSES",
     default=PRIMARY,
@@ -101,6 +107,7 @@ def agent(
     ignore_exclude_label: bool,
     ignore_cordon: bool,
     answer_ping: bool,
+    keep_connections: bool,
     node_port_addresses: str,
 ) -> None:
     """Announce addresses on layer 2 and forward Services on one node.
@@ -123,6 +130,7 @@ def agent(
             ignore_exclude_label=ignore_exclude_label,
             ignore_cordon=ignore_cordon,
             answer_ping=answer_ping,
+            keep_connections=keep_connections,
             forwarding=ForwardingSettings(
                 node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip())
             ),

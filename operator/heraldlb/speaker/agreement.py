@@ -6,7 +6,7 @@ heartbeats when told to, and acts on the assignment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from heraldlb.api.ranges import IPAddress
@@ -40,6 +40,9 @@ class Agreement:
         """Whose each address should be, and what this node answers for."""
         self.alive: Mapping[str, Member] = {}
         """The live peers at the last election."""
+        self.answer_until = now + settings.fence_after
+        """When to stop answering unless heartbeats go out before: from then on peers may think this node dead."""
+        self._last_beat = now
         self.elections = 0
         self.outlook = Outlook()
         """The peers at the last election, the lost ones included."""
@@ -55,21 +58,21 @@ class Agreement:
         self._places: frozenset[tuple[int, bytes]] = frozenset()
         # Something changed that the shares rest on.
         self._reshare = False
-        self._last_beat = now
         self._next_beat = now
         self._next_expiry: float | None = None
         self._elected_version = -1
         self._changed = False
 
     @property
-    def answer_until(self) -> float:
-        """When to stop answering unless heartbeats go out before: from then on peers may think this node dead."""
-        return self._last_beat + self._settings.fence_after
-
-    @property
     def deadline(self) -> float:
         """When `step` wants to be called, at the latest."""
-        if self._changed or self._letters or self._reshare or self._elected_version != self._membership.version:
+        if (
+            self._changed
+            or self._letters
+            or self._reshare
+            or self._membership.urgent
+            or self._elected_version != self._membership.version
+        ):
             return self._last_beat
         times = (self._next_beat, self._next_expiry, self._handover.next_due(), self._sharing.next_due())
         return min(each for each in times if each is not None)
@@ -133,7 +136,8 @@ class Agreement:
         if now < self.answer_until:
             return False
         self._membership.forget()
-        self._last_beat = self._next_beat = now
+        self._beaten(now)
+        self._next_beat = now
         if self.standing is not Standing.LEAVING:
             self._damping.failed(now)
             self._stand(Standing.JOINING, now)
@@ -155,9 +159,14 @@ class Agreement:
     def beat(self, now: float) -> Iterable[str]:
         """Begin a round of heartbeats; the peers to send one."""
         targets = self._membership.begin_round(now, self.standing, self._offers)
-        self._last_beat = now
+        self._beaten(now)
         self._next_beat = now + self._membership.interval
         return targets
+
+    def polls(self, peer: str) -> tuple[Sequence[Offer], Sequence[Offer]] | None:
+        """For a peer that fell silent: what it offered last, and what this node offers; for others None."""
+        theirs = self._membership.last_offers(peer)
+        return (theirs, self._offers) if theirs else None
 
     def message_to(self, peer: str, now: float) -> Message:
         """The heartbeat for a peer in this round."""
@@ -293,6 +302,10 @@ class Agreement:
             owners = {**owners, **claimants}
         owned = dict(self._handover.answered)
         self.assignment = replace(self._elected, owners=owners, owned=owned, shares=self._sharing.shares)
+
+    def _beaten(self, now: float) -> None:
+        self._last_beat = now
+        self.answer_until = now + self._settings.fence_after
 
     def _stand(self, standing: Standing, now: float) -> None:
         if standing is not self.standing:

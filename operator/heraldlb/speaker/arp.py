@@ -21,6 +21,9 @@ REQUEST: Final = 1
 REPLY: Final = 2
 
 FRAME_SIZE: Final = 42
+SENDER: Final = slice(28, 32)
+"""Where a frame holds the sender's protocol address."""
+TARGET: Final = slice(38, 42)
 
 UNSPECIFIED: Final = IPv4Address("0.0.0.0")
 
@@ -89,6 +92,13 @@ def probe(address: IPv4Address, mac: bytes) -> bytes:
     address is 0.0.0.0 (RFC 5227 section 2.1.1)."""
     header = EthernetHeader(BROADCAST, mac, ETHERTYPE_ARP)
     return Arp(header, REQUEST, mac, UNSPECIFIED, _NO_MAC, address).encode()
+
+
+def poll(address: IPv4Address, station: bytes, own: IPv4Address, mac: bytes) -> bytes:
+    """The question for `address` to the one station that had it last, from a node that has `own` (the unicast poll
+    of RFC 1122 section 2.3.2.1)."""
+    header = EthernetHeader(station, mac, ETHERTYPE_ARP)
+    return Arp(header, REQUEST, mac, own, _NO_MAC, address).encode()
 
 
 def announcements(

@@ -87,6 +87,19 @@ class PeersChanged:
     outlook: Outlook
 
 
+@dataclass(frozen=True, slots=True)
+class OwnersChanged:
+    """Whose the addresses are, or by which hardware addresses agents are known, is not what it was.
+
+    Comes before this node acts on it: also while another still answers, or nobody.
+    """
+
+    owners: Mapping[IPAddress, str | None]
+    """All addresses."""
+    macs: frozenset[str]
+    """Of the interfaces that agents offer, this node's and dead ones' included."""
+
+
 AddressChange = Announcing | ClientsShared | Withdrawn | NotEligible | NotEligibleOver | Conflict | ConflictOver
 
-Change = AddressChange | PeersChanged
+Change = AddressChange | PeersChanged | OwnersChanged

@@ -28,6 +28,12 @@ RING_STRETCH: Final = 1.5
 """Heartbeat intervals between two heartbeats on the ring. Four lost in a row make a neighbour unheard there, not
 six, but nobody is dead whom the neighbour on its other side still hears. Saves a third of the cost."""
 
+KEEPING_TIME: Final = (0.75, 1.125)
+"""Intervals of the ring since a node's last round after which it begins another with the heartbeat of the node
+before it, and after which it does so by itself. So what it receives and what it sends come together, and it wakes
+up once an interval, not three times: waking up costs more than all that it then does. Bounds how much earlier or
+later than every interval a heartbeat comes."""
+
 PATIENT_INTERVALS: Final = 1.5
 """Intervals of the ring without a word from a neighbour after which a node seeks the next one, so that it has found
 it by the time the neighbour is given up. A lost datagram costs two in vain."""
@@ -193,6 +199,10 @@ that a host sending ever new frames can fill."""
 
 PACKET_BUFFER: Final = 1_048_576
 """Octets of a packet socket's receive buffer: about 1,300 small frames as the kernel accounts them."""
+
+FILTER_RANGES: Final = 128
+"""Ranges of addresses in a socket's filter; frames for what lies between two that had to be joined are sorted out
+later. Addresses of a pool lie side by side. The kernel takes 4,096 instructions, of which a range needs twelve."""
 
 GROUPS_PER_SOCKET: Final = 64
 """Multicast groups joined through one socket; the kernel charges each to the socket's option memory

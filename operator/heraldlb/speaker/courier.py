@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.constants import MAX_MESSAGE_SIZE, MESSAGES_PER_TURN
 from heraldlb.speaker.desired import Peer
 from heraldlb.speaker.messages import Message, MessageError, SignatureError, decode, encode
@@ -25,6 +26,8 @@ class Courier:
         self._counters = counters
         self._by_version = open_membership_sockets(settings.membership_port)
         self._routes: dict[str, tuple[socket.socket, tuple[str, int]]] = {}
+        self.addresses: dict[str, IPAddress] = {}
+        """Where each peer is reached."""
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
@@ -34,11 +37,13 @@ class Courier:
     def reach(self, peers: Mapping[str, Peer]) -> None:
         """Send to these peers, each at its first address of a family that this node speaks."""
         self._routes = {}
+        self.addresses = {}
         for peer in peers.values():
             for address in peer.addresses:
                 via = self._by_version.get(address.version)
                 if via is not None:
                     self._routes[peer.name] = (via, (str(address), self._settings.membership_port))
+                    self.addresses[peer.name] = address
                     break
 
     def send(self, peer: str, message: Message) -> None:

@@ -8,10 +8,10 @@ announcements and frames, a bounded number of them.
 from __future__ import annotations
 
 import logging
-import selectors
+import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,7 @@ from functools import partial
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker import constants
 from heraldlb.speaker.agreement import Agreement
-from heraldlb.speaker.changes import Change, Conflict, ConflictOver, PeersChanged
+from heraldlb.speaker.changes import Change, Conflict, ConflictOver, OwnersChanged, PeersChanged
 from heraldlb.speaker.clients import Clients, Update
 from heraldlb.speaker.courier import Courier
 from heraldlb.speaker.defence import Defences
@@ -29,7 +29,8 @@ from heraldlb.speaker.links import LinkMonitor
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, changes, owner_changes
 from heraldlb.speaker.pacing import AnnouncementSchedule
-from heraldlb.speaker.port import Port, Source
+from heraldlb.speaker.polling import Poller
+from heraldlb.speaker.port import Lane, Port
 from heraldlb.speaker.probing import Probing
 from heraldlb.speaker.responder import Claim
 from heraldlb.speaker.settings import SpeakerSettings
@@ -40,15 +41,14 @@ log = logging.getLogger(__name__)
 OnChange = Callable[[Change], None]
 
 
-def clock() -> float:
-    """Seconds that go on while the machine is suspended, so that a node that was notices."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+clock: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+"""Seconds that go on while the machine is suspended, so that a node that was notices."""
 
 
 class Loop:
     """Opens everything when made, in the thread and network namespace that make it; `run` closes everything.
 
-    Raises OSError if the membership port is taken or netlink cannot be read.
+    Raises OSError if the membership port is taken, netlink cannot be read or CAP_NET_RAW is missing.
     """
 
     def __init__(self, settings: SpeakerSettings, on_change: OnChange) -> None:
@@ -64,6 +64,7 @@ class Loop:
         # The assignment without what is still under trial: what LAN and agent know of.
         self._shown = NOTHING_ASSIGNED
         self._agent_macs: frozenset[bytes] = frozenset()
+        self._owners = OwnersChanged({}, frozenset())
         self._ports: dict[int, Port] = {}
         self._broken: set[int] = set()
 
@@ -72,17 +73,22 @@ class Loop:
         self._leave_at: float | None = None
         self._stopped = False
 
-        self._selector = selectors.DefaultSelector()
+        # Not `selectors`: its bookkeeping takes longer than an answer.
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[float], None]] = {}
+        self._lanes: dict[int, tuple[Lane, Port]] = {}
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
         self._links = LinkMonitor()
         self._courier = Courier(settings, self._counters)
-        self._selector.register(self._woken, selectors.EVENT_READ, self._on_wake)
-        self._selector.register(self._links, selectors.EVENT_READ, self._on_links)
+        self._poller = Poller(self._counters)
+        self._watch(self._woken.fileno(), self._on_wake)
+        self._watch(self._links.fileno(), self._on_links)
         for each in self._courier.sockets:
-            self._selector.register(each, selectors.EVENT_READ, partial(self._on_messages, each))
+            self._watch(each.fileno(), partial(self._on_messages, each))
         self._agreement.use(self._links.links())
+        self._due = self.turned
 
     # Called from any thread. Each is one assignment and a wake-up, so no lock is needed.
 
@@ -124,20 +130,28 @@ class Loop:
             self._close()
 
     def _turn(self) -> None:
-        deadline = self._deadline()
-        ready = self._selector.select(max(0.0, deadline - clock()))
-        now = clock()
-        self.turned = now
-        undecided = now >= deadline
+        ready = self._epoll.poll(max(0.0, self._due - clock()))
+        now = self.turned = clock()
+        # Where only frames came, nothing stands between a question and its answer.
+        eventful = now >= self._due or now >= self._agreement.answer_until
+        for descriptor, _ in ready:
+            eventful = eventful or descriptor not in self._lanes
+        if eventful:
+            self._attend([descriptor for descriptor, _ in ready], now)
+        for descriptor, _ in ready:
+            # Closed meanwhile: what is still in its socket is nobody's to answer.
+            if (lane := self._lanes.get(descriptor)) is not None:
+                self._on_frames(*lane)
+
+    def _attend(self, descriptors: Iterable[int], now: float) -> None:
+        """Take in everything but frames, decide, probe and announce what is due."""
+        undecided = now >= self._due
         if now >= self._agreement.answer_until:
             self._fence(now)
             undecided = True
-        packets: list[tuple[Port, Source]] = []
-        for key, _ in ready:
-            if isinstance(key.data, tuple):
-                packets.append(key.data)
-            else:
-                key.data(now)
+        for descriptor in descriptors:
+            if (handler := self._handlers.get(descriptor)) is not None:
+                handler(now)
         # Most heartbeats say nothing new.
         undecided = undecided or now >= self._agreement.deadline
         if undecided:
@@ -157,10 +171,11 @@ class Loop:
             self._agreement.announced(announced, now)
             for peer, message in self._agreement.letters(now):
                 self._courier.send(peer, message)
-        for port, source in packets:
-            # Closed meanwhile: what is still in its sockets is nobody's to answer.
-            if self._ports.get(port.placement.index) is port:
-                self._on_frames(port, source)
+        self._due = self._deadline()
+
+    def _watch(self, descriptor: int, handler: Callable[[float], None]) -> None:
+        self._handlers[descriptor] = handler
+        self._epoll.register(descriptor, select.EPOLLIN)
 
     def _deadline(self) -> float:
         times = (
@@ -201,17 +216,17 @@ class Loop:
             if receipt.answer:
                 self._courier.send(message.sender, self._agreement.answer_to(message.sender, now))
 
-    def _on_frames(self, port: Port, source: Source) -> None:
-        for claim in port.serve(source, clock, self._agreement.answer_until):
+    def _on_frames(self, lane: Lane, port: Port) -> None:
+        for claim in lane.serve(clock, self._agreement.answer_until):
             self._on_claim(port, claim, clock())
+            self._due = self._deadline()
 
     def _answer_what_waits(self) -> None:
         """Before addresses are given up: what was asked until now may have come too early for their next owner."""
-        for port in self._ports.values():
-            for source in port.sources:
-                for claim in port.serve(source, clock, self._agreement.answer_until):
-                    if self._agreement.assignment.placement(claim.address) is not None:
-                        self._on_claim(port, claim, clock())
+        for lane, port in self._lanes.values():
+            for claim in lane.serve(clock, self._agreement.answer_until):
+                if self._agreement.assignment.placement(claim.address) is not None:
+                    self._on_claim(port, claim, clock())
 
     def _on_claim(self, port: Port, claim: Claim, now: float) -> None:
         by_agent = claim.mac in self._agent_macs
@@ -264,6 +279,10 @@ class Loop:
     def _carry_out(self, before: Assignment, after: Assignment) -> None:
         """Make trials, ports, schedules and the agent's knowledge agree with the assignment."""
         self._agent_macs = self._agreement.agent_macs()
+        owners = OwnersChanged(after.owners, frozenset(map(format_mac, self._agent_macs)))
+        if owners != self._owners:
+            self._owners = owners
+            self._tell(owners)
         self._counters.owner_changes += owner_changes(before, after)
         now = clock()
         for address in before.owned.keys() - after.owned.keys():
@@ -329,13 +348,15 @@ class Loop:
 
     def _open_port(self, placement: Placement) -> None:
         port = self._ports[placement.index] = Port(placement, self._counters, self._clients)
-        for source in port.sources:
-            self._selector.register(source.socket, selectors.EVENT_READ, (port, source))
+        for lane in port.lanes:
+            self._lanes[lane.fileno()] = (lane, port)
+            self._epoll.register(lane, select.EPOLLIN)
 
     def _close_port(self, port: Port) -> None:
         del self._ports[port.placement.index]
-        for source in port.sources:
-            self._selector.unregister(source.socket)
+        for lane in port.lanes:
+            self._epoll.unregister(lane)
+            del self._lanes[lane.fileno()]
         port.close()
 
     # Going out.
@@ -343,6 +364,7 @@ class Loop:
     def _beat(self, now: float) -> None:
         for peer in self._agreement.beat(now):
             self._courier.send(peer, self._agreement.message_to(peer, now))
+            self._poll(peer)
         # Of what is shared, its owner tells.
         for address, mac in self._defences.strangers(now, self._agent_macs):
             if address in self._shown.owned:
@@ -350,6 +372,12 @@ class Loop:
         for address in self._defences.over(now, self._agent_macs):
             if address in self._shown.owned:
                 self._tell(ConflictOver(address))
+
+    def _poll(self, peer: str) -> None:
+        offers = self._agreement.polls(peer)
+        address = self._courier.addresses.get(peer)
+        if offers is not None and address is not None:
+            self._poller.poll(address, *offers)
 
     def _probe(self, now: float) -> None:
         found = self._probing.step(now, self._agent_macs, constants.PROBES_PER_TURN)
@@ -413,9 +441,10 @@ class Loop:
     def _close(self) -> None:
         for port in list(self._ports.values()):
             self._close_port(port)
-        self._selector.close()
+        self._epoll.close()
         self._links.close()
         self._courier.close()
+        self._poller.close()
         self._wake.close()
         self._woken.close()
         before = self._agreement.assignment

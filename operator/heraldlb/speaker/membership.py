@@ -23,7 +23,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from heraldlb.speaker.constants import FULL_MESH_NODES, MAX_REPORTED, NEWS_ROUNDS, PATIENT_INTERVALS, RING_STRETCH
+from heraldlb.speaker.constants import (
+    FULL_MESH_NODES,
+    KEEPING_TIME,
+    MAX_REPORTED,
+    NEWS_ROUNDS,
+    PATIENT_INTERVALS,
+    RING_STRETCH,
+)
 from heraldlb.speaker.election import Member
 from heraldlb.speaker.interfaces import Offer
 from heraldlb.speaker.messages import Echo, Message, Report, Summary, node_id
@@ -95,6 +102,7 @@ class Membership:
         self._sequence = 0
         self._sent: dict[int, float] = {}
         self._records: dict[str, _Record] = {}
+        self._peers: frozenset[str] = frozenset()
         self._members: tuple[int, dict[str, Member]] = (-1, {})
         self._heard: dict[str, _Record] = {}
         self._names: dict[bytes, str] = {}
@@ -108,19 +116,22 @@ class Membership:
         self._introduce = NEWS_ROUNDS
         self._greeted: frozenset[str] = frozenset()
         self._owed: set[str] = set()
+        self._began = float("-inf")
         self._view: tuple[int, int, frozenset[str], int] = (-1, 0, frozenset(), 0)
         self.version = 0
         """Changes whenever `members` or `heard` may have."""
         self.missed = 0
         """Intervals in which a heartbeat of a peer that is heard was due and did not come."""
         self.urgent = False
-        """Whether a peer was lost: the others should learn at once, by another round, that it is heard no more."""
+        """Whether to begin a round now: a peer was lost, and the others should learn at once that it is heard no
+        more; or the node before this one on the ring has begun one."""
 
     def configure(self, peers: Iterable[str]) -> None:
         """Set the peers' names; what is known of those that stay is kept."""
         names = set(peers) - {self._me}
         if names != self._records.keys():
             self._records = {name: self._records.get(name) or _Record() for name in sorted(names)}
+            self._peers = frozenset(names)
             self._owed &= names
             self._heard = {name: record for name, record in self._heard.items() if name in names}
             self._names = {node_id(name): name for name in names}
@@ -130,21 +141,29 @@ class Membership:
 
     @property
     def interval(self) -> float:
-        """Seconds from one round to the next."""
+        """Seconds from one round to the next, unless `urgent` asks for it earlier."""
+        return self._period if self._ring.pacemaker is None else self._period * KEEPING_TIME[1]
+
+    @property
+    def _period(self) -> float:
         return self._interval if self._meshed else self._interval * RING_STRETCH
 
     def begin_round(self, now: float, standing: Standing, offers: tuple[Offer, ...]) -> Collection[str]:
         """Begin a round of messages that say this of the node; the peers to send one."""
         self.urgent = False
+        self._began = now
         if self._meshed:
             self.begin_answer(now, standing, offers)
             return self._records.keys()
         self._choose_neighbours(now)
         self.begin_answer(now, standing, offers)
         alive = self._alive()
-        targets = {*self._ring.neighbours, *self._ring.asked, *(alive - self._greeted), *self._owed}
+        targets = {*self._ring.neighbours, *self._ring.asked, *self._owed}
         self._owed.clear()
-        self._greeted = frozenset(name for name in alive if self._records[name].since)
+        if alive is not self._greeted:
+            targets |= alive - self._greeted
+            known = frozenset(name for name in alive if self._records[name].since)
+            self._greeted = alive if known == alive else known
         if self._news:
             self._news -= 1
             # Who has just come, or hears nobody, does not know who lives.
@@ -191,10 +210,10 @@ class Membership:
             # Its predecessor is dead, whatever its own standing will be.
             self._succeed(message.sender, record)
         if message.sender in self._heard:
-            self.missed += max(0, round((now - record.received) / self.interval) - 1)
+            self.missed += max(0, round((now - record.received) / self._period) - 1)
         record.incarnation, record.sequence, record.received = message.incarnation, message.sequence, now
         echo = message.echo
-        wants_answer = echo is None or echo.held > _LATE_INTERVALS * self.interval * 1e6
+        wants_answer = echo is None or echo.held > _LATE_INTERVALS * self._period * 1e6
         sent = self._echoed(echo)
         if echo is None or not (self._is_recent(sent, now) or self._is_addressed(echo)):
             verdict = Verdict.UNCONFIRMED if echo is None else Verdict.STALE
@@ -207,6 +226,8 @@ class Membership:
         if sent is not None and self._is_recent(sent, now):
             newly_heard = self._confirm(message.sender, record, message, now)
             round_trip = max(0.0, now - sent - echo.held / 1e6)
+            if message.sender == self._ring.pacemaker and now - self._began >= KEEPING_TIME[0] * self._period:
+                self.urgent = True
         answer = (wants_answer or newly_known or newly_heard) and self._may_answer(message.sender, record, now)
         return Receipt(Verdict.ACCEPTED, answer, round_trip)
 
@@ -239,9 +260,14 @@ class Membership:
         """When `expire` may have something to do, or None."""
         return min((each.confirmed + self._timeout for each in self._heard.values()), default=None)
 
+    def last_offers(self, peer: str) -> tuple[Offer, ...]:
+        """What a peer that lives no more offered last; nothing for one that lives or never offered anything."""
+        record = self._records.get(peer)
+        return () if record is None or peer in self._alive() else record.offers or ()
+
     def peers(self) -> frozenset[str]:
         """The names of all configured peers."""
-        return frozenset(self._records)
+        return self._peers
 
     def heard(self) -> frozenset[str]:
         """The peers heard directly."""
@@ -301,7 +327,7 @@ class Membership:
         return self._view
 
     def _choose_neighbours(self, now: float) -> None:
-        patience = PATIENT_INTERVALS * self.interval
+        patience = PATIENT_INTERVALS * self._period
 
         def answers(name: str) -> bool:
             record = self._records[name]

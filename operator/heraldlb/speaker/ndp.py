@@ -24,6 +24,9 @@ ALL_NODES: Final = IPv6Address("ff02::1")
 UNSPECIFIED: Final = IPv6Address("::")
 
 FRAME_SIZE: Final = 78
+SOURCE: Final = slice(22, 38)
+"""Where a frame holds the sender's protocol address."""
+TARGET: Final = slice(62, 78)
 """Octets of the shortest message: Ethernet, IPv6 and 24 octets of ICMPv6."""
 
 _IPV6: Final = struct.Struct("!IHBB16s16s")
@@ -137,6 +140,16 @@ def probe(address: IPv6Address, mac: bytes) -> bytes:
     group = solicited_node(address)
     header = EthernetHeader(multicast_mac(group), mac, ETHERTYPE_IPV6)
     return NeighborSolicitation(header, UNSPECIFIED, group, address).encode()
+
+
+def poll(address: IPv6Address, station: bytes, own: IPv6Address, mac: bytes) -> bytes:
+    """The question for `address` to the one station that had it last, from a node that has `own`.
+
+    Addressed to the group, though the frame goes to one station (RFC 6085): what is addressed to a node itself may
+    be answered without a link-layer address (RFC 4861 section 4.4), which is no answer to who knows none.
+    """
+    header = EthernetHeader(station, mac, ETHERTYPE_IPV6)
+    return NeighborSolicitation(header, own, solicited_node(address), address, link_layer=mac).encode()
 
 
 def announcement(address: IPv6Address, mac: bytes) -> bytes:

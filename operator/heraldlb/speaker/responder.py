@@ -18,12 +18,6 @@ from heraldlb.speaker.ownership import Share
 from heraldlb.speaker.pacing import TokenBucket
 from heraldlb.speaker.stats import AddressCounters, Counters
 
-# Where the addresses stand in a frame, so that what concerns nobody here is passed over without decoding it.
-_ARP_SENDER: Final = slice(28, 32)
-_ARP_TARGET: Final = slice(38, 42)
-_NDP_SOURCE: Final = slice(22, 38)
-_NDP_TARGET: Final = slice(62, 78)
-
 
 class Outcome(StrEnum):
     """What became of a frame that names an owned address; a metric label. Other frames are counted as
@@ -53,12 +47,13 @@ class _Reading:
     """What a frame means while the owned addresses stay the same."""
 
     outcome: Outcome
-    address: IPAddress | None = None
+    counters: AddressCounters | None = None
+    """Those of the address that is answered for, and not only probed."""
     reply: bytes | None = None
     claim: Claim | None = None
     to_all: bool = False
-    client: tuple[bytes, IPAddress] | None = None
-    """Who asks for a shared address: its hardware and its protocol address."""
+    client: tuple[IPAddress, bytes, IPAddress] | None = None
+    """A shared address, and who asks for it: its hardware and its protocol address."""
 
 
 _UNRELATED: Final = _Reading(Outcome.UNRELATED)
@@ -97,15 +92,11 @@ class Responder:
 
     def react_to_arp(self, frame: bytes, now: float) -> bytes | Claim | None:
         """The reply to send, the claim to look into, or None. Never raises for what a frame holds."""
-        if frame[_ARP_TARGET] in self._addresses or frame[_ARP_SENDER] in self._addresses:
-            return self._react(self._read_arp(frame), now)
-        return self._react(_UNRELATED, now)
+        return self._react(self._read_arp(frame), now)
 
     def react_to_ndp(self, frame: bytes, now: float) -> bytes | Claim | None:
         """As `react_to_arp`, for neighbour solicitations and advertisements."""
-        if frame[_NDP_TARGET] in self._addresses or frame[_NDP_SOURCE] in self._addresses:
-            return self._react(self._read_ndp(frame), now)
-        return self._react(_UNRELATED, now)
+        return self._react(self._read_ndp(frame), now)
 
     def announcement(self, address: IPAddress) -> tuple[bytes, ...]:
         """The frames that tell the LAN where the address is now."""
@@ -139,10 +130,9 @@ class Responder:
             self._counters.frames[Outcome.LIMITED] += 1
             return None
         self._counters.frames[reading.outcome] += 1
-        if reading.client is not None and reading.address is not None:
-            self._clients.seen(reading.address, *reading.client)
-        if reading.address is not None and reading.address not in self._silent:
-            counters = self._of(reading.address)
+        if reading.client is not None:
+            self._clients.seen(*reading.client)
+        if (counters := reading.counters) is not None:
             if reading.claim is not None:
                 counters.claims += 1
             else:
@@ -160,15 +150,15 @@ class Responder:
         claimed = self._addresses.get(packet.sender_ip.packed)
         wanted = self._addresses.get(packet.target_ip.packed)
         if claimed is not None:
-            return _claim(claimed, packet.sender_mac)
+            return self._claim(claimed, packet.sender_mac)
         if wanted is None or packet.operation != arp.REQUEST:
             return _UNRELATED
         if wanted in self._silent:
-            return _claim(wanted, packet.sender_mac) if packet.sender_ip == arp.UNSPECIFIED else _UNRELATED
+            return self._claim(wanted, packet.sender_mac) if packet.sender_ip == arp.UNSPECIFIED else _UNRELATED
         reply = arp.answer(packet, self._mac)
         if (share := self._shares.get(wanted)) is not None:
-            return _shared(share, reply, packet.sender_mac, packet.sender_ip, arp.UNSPECIFIED)
-        return _Reading(Outcome.ANSWERED, wanted, reply)
+            return self._shared(share, reply, packet.sender_mac, packet.sender_ip)
+        return _Reading(Outcome.ANSWERED, self._of(wanted), reply)
 
     def _ndp(self, frame: bytes) -> _Reading:
         try:
@@ -181,33 +171,33 @@ class Responder:
         claimed = self._addresses.get(message.source.packed)
         wanted = self._addresses.get(message.target.packed)
         if isinstance(message, ndp.NeighborAdvertisement):
-            return _UNRELATED if wanted is None else _claim(wanted, station)
+            return _UNRELATED if wanted is None else self._claim(wanted, station)
         if claimed is not None:
-            return _claim(claimed, station)
+            return self._claim(claimed, station)
         if wanted is None:
             return _UNRELATED
         probing = message.source == ndp.UNSPECIFIED
         if wanted in self._silent:
-            return _claim(wanted, station) if probing else _UNRELATED
+            return self._claim(wanted, station) if probing else _UNRELATED
         reply = ndp.answer(message, self._mac)
         if (share := self._shares.get(wanted)) is not None:
-            return _shared(share, reply, station, message.source, ndp.UNSPECIFIED)
-        return _Reading(Outcome.ANSWERED, wanted, reply, to_all=probing)
+            return self._shared(share, reply, station, message.source)
+        return _Reading(Outcome.ANSWERED, self._of(wanted), reply, to_all=probing)
+
+    def _shared(self, share: Share, reply: bytes, station: bytes, host: IPAddress) -> _Reading:
+        """What a question for a shared address means. One that asks whether the address is free is no client."""
+        counters, client = self._of(share.address), (share.address, station, host)
+        if host in (arp.UNSPECIFIED, ndp.UNSPECIFIED):
+            if not share.lead:
+                return _Reading(Outcome.OTHERS_CLIENT, counters)
+            return _Reading(Outcome.ANSWERED, counters, reply, to_all=host == ndp.UNSPECIFIED)
+        if not share.answers(station):
+            return _Reading(Outcome.OTHERS_CLIENT, counters, client=client)
+        return _Reading(Outcome.ANSWERED, counters, reply, client=client)
+
+    def _claim(self, address: IPAddress, mac: bytes) -> _Reading:
+        counters = self._of(address) if address not in self._silent else None
+        return _Reading(Outcome.CLAIM, counters, claim=Claim(address, mac))
 
     def _of(self, address: IPAddress) -> AddressCounters:
         return self._counters.addresses.setdefault(address, AddressCounters())
-
-
-def _shared(share: Share, reply: bytes, station: bytes, host: IPAddress, unspecified: IPAddress) -> _Reading:
-    """What a question for a shared address means. One that asks whether the address is free is no client."""
-    if host == unspecified:
-        if not share.lead:
-            return _Reading(Outcome.OTHERS_CLIENT, share.address)
-        return _Reading(Outcome.ANSWERED, share.address, reply, to_all=host.version == 6)
-    if not share.answers(station):
-        return _Reading(Outcome.OTHERS_CLIENT, share.address, client=(station, host))
-    return _Reading(Outcome.ANSWERED, share.address, reply, client=(station, host))
-
-
-def _claim(address: IPAddress, mac: bytes) -> _Reading:
-    return _Reading(Outcome.CLAIM, address, claim=Claim(address, mac))

@@ -68,8 +68,12 @@ class Ring:
     def __init__(self) -> None:
         self._sides: tuple[Side, ...] = ()
         self._until: dict[str, float] = {}
+        self._before: frozenset[str] = frozenset()
         self.asked: frozenset[str] = frozenset()
         """Who was asked in the last round whether it lives."""
+        self.pacemaker: str | None = None
+        """The neighbour before this node, with whose rounds it keeps time. None for the first in order, which keeps
+        its own: so time is handed down a chain, and no beat can run round the ring."""
 
     def arrange(self, me: str, names: Iterable[str]) -> None:
         """Set the nodes; neighbours that stay are kept."""
@@ -77,6 +81,8 @@ class Ring:
         at = ordered.index(me)
         onwards = ordered[at + 1 :] + ordered[:at]
         self._sides = (Side(onwards), Side(reversed(onwards)))
+        self._before = frozenset(ordered[:at])
+        self.pacemaker = None
         self._until = {name: until for name, until in self._until.items() if name in ordered}
 
     @property
@@ -88,18 +94,23 @@ class Ring:
         """Find neighbours for one more round."""
         dead = 1 if self._until else SEEK_DEAD
         asked: set[str] = set()
+        choice = Choice(None, ())
         for side in self._sides:
             choice = side.choose(alive, answers, dead)
             asked.update(choice.asked)
             if choice.neighbour is not None:
                 self._until[choice.neighbour] = now + TURNOVER
+        self.pacemaker = choice.neighbour if choice.neighbour in self._before else None
         self._until = {name: until for name, until in self._until.items() if now < until}
         self.asked = frozenset(asked)
 
     def give_up(self, name: str) -> None:
         """Have this neighbour no more."""
         self._until.pop(name, None)
+        if self.pacemaker == name:
+            self.pacemaker = None
 
     def forget(self) -> None:
         """Have no neighbours."""
         self._until.clear()
+        self.pacemaker = None

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv6Address
 
-from heraldlb.speaker.bpf import INSTRUCTION, Field, assemble
+from heraldlb.speaker.bpf import INSTRUCTION, Pattern, Range, assemble
 from heraldlb.speaker.constants import GROUPS_PER_SOCKET, PACKET_BUFFER
 from heraldlb.speaker.ndp import multicast_mac
+
+_NO_FRAMES = Pattern((), ())
 
 _SO_ATTACH_FILTER = 26
 _SOL_PACKET = 263
@@ -22,14 +24,14 @@ _PACKET_MR_MULTICAST = 0
 _CLASS_SELECTOR_6 = 0xC0
 
 
-def open_packet_socket(interface: str, ethertype: int, fields: Sequence[Field]) -> socket.socket:
-    """An AF_PACKET socket that receives what passes the filter on one interface, and sends there. Raises OSError.
+def open_packet_socket(interface: str, ethertype: int) -> socket.socket:
+    """An AF_PACKET socket that sends on one interface, and receives there what is let in. Raises OSError.
 
-    Protocol 0 until the filter is in place, so that not one frame slips past it.
+    Protocol 0 until a filter is in place, so that not one frame slips past it.
     """
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     try:
-        attach_filter(opened, fields)
+        attach_filter(opened, _NO_FRAMES, ())
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PACKET_BUFFER)
         opened.bind((interface, ethertype))
     except OSError:
@@ -38,9 +40,9 @@ def open_packet_socket(interface: str, ethertype: int, fields: Sequence[Field]) 
     return opened
 
 
-def attach_filter(opened: socket.socket, fields: Sequence[Field]) -> None:
-    """Let only frames that pass reach the socket. Raises OSError."""
-    program = assemble(fields)
+def attach_filter(opened: socket.socket, pattern: Pattern, ranges: Sequence[Range]) -> None:
+    """From now on let only these frames reach the socket (see `bpf.assemble`). Raises OSError."""
+    program = assemble(pattern, ranges)
     instructions = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: the number of instructions and a pointer to them.
     request = struct.pack("@HP", len(program) // INSTRUCTION.size, ctypes.addressof(instructions))

@@ -143,6 +143,7 @@ def test_those_who_must_share_stay_together_when_their_pool_moves(pair: Tenant) 
     pair.edit_pool("a", addresses=[pair.range4(30, 39)])
     pair.await_no_record(pair.ipv4(10))
     assert pair.shown("http") == pair.shown("https") == [pair.ipv4(30)]
+    assert not [event for event in pair.events("http") + pair.events("https") if event["type"] == "Warning"]
 
 
 @pytest.mark.parametrize(

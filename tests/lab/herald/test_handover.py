@@ -1,14 +1,13 @@
 """A planned change moves addresses under a client's nose: the next node announces before the last one stops.
 
-Every connection that the client opens is accepted. What is under way at the very moment of a move may break: its
-packets go to another node from one to the next, whose conntrack has never heard of it.
+Every connection that the client opens is accepted and answered. So are those under way at the very moment of a
+move: the next node, whose conntrack has never heard of them, hands their packets to the one that has.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from tests.lab.herald.product import Product
 
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
-SLACK = 0.05
-"""Seconds by which a busy machine may tell apart what the client and the listener saw at one moment."""
 EVERY = 0.005
 """Seconds between two connections of the client to an address."""
 
@@ -78,12 +75,6 @@ def upgraded(herald: Product, node: str) -> Iterator[None]:
     yield
 
 
-def _moves(lan: Lan, address: str, since: float) -> list[float]:
-    """When another node announced the address than the last time."""
-    said = lan.announcements(address, since)
-    return [each.time for last, each in pairwise([None, *said]) if each and (last is None or last.mac != each.mac)]
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -93,7 +84,7 @@ def _moves(lan: Lan, address: str, since: float) -> list[float]:
         pytest.param(upgraded, id="agent-upgrade"),
     ],
 )
-def test_no_connection_is_refused_during_a_planned_change_and_only_those_under_way_at_a_move_break(
+def test_no_connection_is_lost_during_a_planned_change(
     change: Callable[[Product, str], AbstractContextManager[None]],
     shop: Shop,
     herald: Product,
@@ -122,9 +113,6 @@ def test_no_connection_is_refused_during_a_planned_change_and_only_those_under_w
         record_property(f"connections {address}", len(attempts))
         record_property(f"broken {address}", len(broken))
         assert len(attempts) > (back - began) / EVERY / 8, "the client hardly asked"
-        assert not [each for each in broken if not each.opened], "a connection was not accepted"
-        moves = _moves(lan, address, began)
-        for each in broken:
-            assert any(each.begun - SLACK <= move <= each.ended + SLACK for move in moves), (each, moves)
+        assert not broken
     herald.wait_healthy()
     lan.await_sole_answerer(addresses, herald.macs())

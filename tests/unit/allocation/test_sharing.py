@@ -71,6 +71,16 @@ def test_the_first_service_that_requires_sharing_gets_an_address_to_share() -> N
     assert desk.give("b", **required, **port(81)) == ["10.0.0.1"]
 
 
+def test_those_who_must_share_move_together_and_are_never_without_an_address() -> None:
+    desk = Desk(pool("lan", "10.0.0.1"))
+    required = keyed("k", **{"heraldlb.io/sharing": "Required"})
+    desk.give("a", **required, **port(80))
+    desk.give("b", **required, **port(81))
+    desk.pools(pool("lan", "10.0.0.5-10.0.0.9"))
+    assert desk.give("b", **required, **port(81)) == ["10.0.0.5"]
+    assert desk.give("a", **required, **port(80)) == ["10.0.0.5"]
+
+
 def test_a_service_whose_own_edit_breaks_sharing_moves_and_the_other_stays() -> None:
     desk = Desk(pool("lan", "10.0.0.1-10.0.0.9"))
     desk.give("a", **keyed(), **port(80))

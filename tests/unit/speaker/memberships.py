@@ -58,6 +58,8 @@ class Network:
     """Messages signed with a key that the receiver does not accept."""
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     recorded: list[tuple[str, Message]] | None = None
+    turned: str = ""
+    """The node that the last event was for."""
     _order: Iterator[int] = field(default_factory=count)
     _events: list[tuple[float, int, str, Message | bytes | None]] = field(default_factory=list)
     _chance: random.Random = field(init=False)
@@ -113,6 +115,7 @@ class Network:
             node = self.nodes.get(name)
             if node is None:
                 continue
+            self.turned = name
             if message is not None:
                 self._receive(name, node, message)
             node.membership.expire(self.now)

@@ -7,7 +7,7 @@ Links can be cut one way; nodes can die, be stopped and continued, or restarted.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address, ip_network
@@ -152,23 +152,26 @@ class Cluster:
 
     def owners(self, address: IPAddress, among: Iterable[str] | None = None) -> list[str]:
         """The running nodes that would answer for the address now."""
-        return [
-            name
-            for name in among or self.nodes
-            if name in self.nodes
-            and self.nodes[name].running
-            and address in self.nodes[name].owned
-            and self.now + self.nodes[name].clock_offset < self.nodes[name].agreement.answer_until
-        ]
+        names = self.nodes if among is None else among
+        return [name for name in names if name in self.nodes and address in self._answered_by(self.nodes[name])]
 
-    def answering(self, address: IPAddress, station: bytes) -> list[str]:
-        """The running nodes that would answer this client for the address now."""
+    def answering(self) -> dict[str, set[IPAddress]]:
+        """What each node would answer for now."""
+        return {name: set(self._answered_by(node)) for name, node in self.nodes.items()}
+
+    def _answered_by(self, node: Node) -> Collection[IPAddress]:
+        return node.agreement.assignment.owned.keys() if self._may_answer(node) else ()
+
+    def _may_answer(self, node: Node) -> bool:
+        return node.running and self.now + node.clock_offset < node.agreement.answer_until
+
+    def answering_client(self, address: IPAddress, station: bytes) -> list[str]:
+        """The nodes that would answer this client for the address now."""
         found = []
         for name, node in self.nodes.items():
-            if node.running and self.now + node.clock_offset < node.agreement.answer_until:
-                share = node.agreement.assignment.shares.get(address)
-                if share.answers(station) if share is not None else address in node.owned:
-                    found.append(name)
+            share = node.agreement.assignment.shares.get(address) if self._may_answer(node) else None
+            if share.answers(station) if share is not None else address in self._answered_by(node):
+                found.append(name)
         return found
 
     def everything_owned_once(self, among: Iterable[str] | None = None) -> bool:

@@ -328,8 +328,8 @@ class Watch:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._apart: dict[tuple[str, str, IPAddress], float] = {}
-        self._allowed: dict[tuple[str, IPAddress], float] = {}
+        self._both: dict[tuple[str, str], dict[IPAddress, float]] = {}
+        self._forbidden: dict[str, dict[IPAddress, float]] = {}
         self.seen: dict[str, Snapshot] = dict.fromkeys(FOUR, dict.fromkeys(ADDRESSES, frozenset(FOUR)))
         self.lossless = 0.0
 
@@ -337,26 +337,25 @@ class Watch:
         for now in self._cluster.steps(seconds):
             if self._cluster.loss:
                 self.lossless = now + 1.0
-            for address in ADDRESSES:
-                owners = self._cluster.owners(address)
-                for name in owners:
-                    standing = self._cluster.nodes[name].agreement.standing
-                    assert standing not in (Standing.JOINING, Standing.ISOLATED)
-                self._check_candidates(address, owners, now)
-                self._check_pairs(address, owners, now)
+            answering = self._cluster.answering()
+            for name, owned in answering.items():
+                standing = self._cluster.nodes[name].agreement.standing
+                assert not owned or standing not in (Standing.JOINING, Standing.ISOLATED)
+                self._check_candidates(name, owned, now)
+            for pair in combinations(answering, 2):
+                hear = now >= self.lossless and self._cluster.hear_each_other(*pair)
+                self._check_pair(pair, answering[pair[0]] & answering[pair[1]] if hear else set(), now)
 
-    def _check_candidates(self, address: IPAddress, owners: list[str], now: float) -> None:
-        for name in FOUR:
-            if name not in owners or name in self.seen[name][address]:
-                self._allowed[name, address] = now
-            assert now - self._allowed[name, address] <= HANDOVER_LIMIT + STEP
+    def _check_candidates(self, name: str, owned: set[IPAddress], now: float) -> None:
+        since = self._forbidden.get(name, {})
+        forbidden = [address for address in owned if name not in self.seen[name][address]]
+        self._forbidden[name] = {address: since.get(address, now - STEP) for address in forbidden}
+        assert all(now - began <= HANDOVER_LIMIT + STEP for began in self._forbidden[name].values())
 
-    def _check_pairs(self, address: IPAddress, owners: list[str], now: float) -> None:
-        for pair in combinations(FOUR, 2):
-            both = set(pair) <= set(owners) and self._cluster.hear_each_other(*pair)
-            if not both or now < self.lossless:
-                self._apart[*pair, address] = now
-            assert now - self._apart[*pair, address] <= OVERLAP, (pair, address)
+    def _check_pair(self, pair: tuple[str, str], shared: set[IPAddress], now: float) -> None:
+        since = self._both.get(pair, {})
+        self._both[pair] = {address: since.get(address, now - STEP) for address in shared}
+        assert all(now - began <= OVERLAP for began in self._both[pair].values()), (pair, self._both[pair])
 
 
 @settings(max_examples=10, deadline=None)

@@ -262,6 +262,20 @@ def test_an_arp_announcement_comes_in_both_forms_with_sender_and_target_alike() 
         assert (frame.sender_mac, frame.sender_ip, frame.target_ip) == (OURS, *[IPv4Address("10.0.0.9")] * 2)
 
 
+def test_a_poll_asks_one_station_and_says_where_the_answer_goes() -> None:
+    asked = arp.decode(arp.poll(IPv4Address("10.0.0.2"), STATION, IPv4Address("10.0.0.1"), OURS))
+    assert (asked.ethernet.destination, asked.operation) == (STATION, arp.REQUEST)
+    assert (asked.sender_mac, asked.sender_ip, asked.target_ip) == (
+        OURS,
+        IPv4Address("10.0.0.1"),
+        IPv4Address("10.0.0.2"),
+    )
+    solicited = ndp.decode(ndp.poll(ADDRESS, STATION, CLIENT, OURS))
+    header = EthernetHeader(STATION, OURS, ETHERTYPE_IPV6)
+    group = ndp.solicited_node(ADDRESS)
+    assert solicited == ndp.NeighborSolicitation(header, CLIENT, group, ADDRESS, link_layer=OURS)
+
+
 def test_solicited_node_group_and_its_ethernet_address() -> None:
     group = ndp.solicited_node(IPv6Address("fd78::1234:5678"))
     assert group == IPv6Address("ff02::1:ff34:5678")

@@ -92,3 +92,12 @@ def test_a_silent_peer_expires_and_one_that_is_configured_no_longer_is_forgotten
     assert membership.macs() == {OFFER.mac}, "what it still sends is no stranger's"
     membership.configure(["far"])
     assert not membership.macs()
+
+
+def test_what_a_peer_offered_last_is_told_once_it_lives_no_more(membership: Membership) -> None:
+    membership.receive(heartbeat(1, Echo(ME, 1)), 0.01)
+    assert not membership.last_offers("peer")
+    membership.expire(0.01 + TIMEOUT)
+    assert membership.last_offers("peer") == (OFFER,)
+    assert not membership.last_offers("far")
+    assert not membership.last_offers("nobody")

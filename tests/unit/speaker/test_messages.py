@@ -76,6 +76,14 @@ def test_a_brief_message_survives_the_wire(message: Message) -> None:
     assert decode(encode(brief, KEY), [KEY]) == brief
 
 
+@given(messages, numbers, st.sampled_from(Standing))
+def test_a_message_that_says_the_same_under_another_header_is_read_as_itself(
+    message: Message, sequence: int, standing: Standing
+) -> None:
+    later = replace(message, sequence=sequence, standing=standing, echo=None)
+    assert [decode(encode(each, KEY), [KEY]) for each in (message, later)] == [message, later]
+
+
 @given(messages, st.binary(min_size=16, max_size=200))
 def test_the_signature_is_the_first_half_of_an_hmac_sha256(message: Message, key: bytes) -> None:
     datagram = encode(message, key)

@@ -37,7 +37,7 @@ def candidates(*names: str) -> Snapshot:
 
 def owners(cluster: Cluster) -> dict[bytes, str]:
     """The one node that answers each client."""
-    found = {station: cluster.answering(ADDRESS, station) for station in STATIONS}
+    found = {station: cluster.answering_client(ADDRESS, station) for station in STATIONS}
     assert all(len(names) == 1 for names in found.values()), found
     return {station: name for station, (name,) in found.items()}
 
@@ -49,7 +49,7 @@ def run_gently(cluster: Cluster, seconds: float, *, gap: float = 0.0) -> None:
     answered = dict(alone)
     for now in cluster.steps(seconds):
         for station in STATIONS:
-            names = cluster.answering(ADDRESS, station)
+            names = cluster.answering_client(ADDRESS, station)
             if len(names) <= 1:
                 alone[station] = now
             if names:
@@ -126,7 +126,7 @@ def test_a_death_moves_the_clients_of_the_dead_node_and_no_others(cluster: Clust
     kept = {station: name for station, name in before.items() if name != dead}
     for _ in cluster.steps(FAILURE_TIMEOUT + 0.1):
         for station, name in kept.items():
-            assert cluster.answering(ADDRESS, station) == [name]
+            assert cluster.answering_client(ADDRESS, station) == [name]
     after = owners(cluster)
     assert dead not in after.values()
     assert set(after.values()) == set(NAMES) - {dead}
@@ -140,7 +140,7 @@ def test_a_node_that_hangs_answers_none_of_its_clients_when_it_goes_on(cluster: 
     taken = owners(cluster)
     cluster.resume("a")
     for _ in cluster.steps(0.2):
-        assert all(cluster.answering(ADDRESS, station) == [taken[station]] for station in STATIONS)
+        assert all(cluster.answering_client(ADDRESS, station) == [taken[station]] for station in STATIONS)
     run_gently(cluster, cluster.probation * 2 + SETTLED, gap=0.02)
     assert owners(cluster) == before
 
@@ -213,7 +213,9 @@ def test_each_side_of_a_partition_answers_everybody_and_after_the_heal_one_answe
     before = owners(cluster)
     cluster.isolate("a")
     cluster.run(SETTLED)
-    assert {*map(len, (cluster.answering(ADDRESS, each) for each in STATIONS))} == {1}, "a alone stays silent"
+    assert {*map(len, (cluster.answering_client(ADDRESS, each) for each in STATIONS))} == {1}, (
+        "a alone stays silent"
+    )
     cluster.heal()
     run_gently(cluster, cluster.probation + SETTLED, gap=0.02)
     assert owners(cluster) == before
@@ -340,7 +342,7 @@ class Watch:
     def run(self, seconds: float) -> None:
         for now in self._cluster.steps(seconds):
             for station in STATIONS[:8]:
-                names = self._cluster.answering(ADDRESS, station)
+                names = self._cluster.answering_client(ADDRESS, station)
                 for pair in combinations(NAMES, 2):
                     both = set(pair) <= set(names) and self._cluster.hear_each_other(*pair)
                     if not both or self._cluster.loss:

@@ -1,0 +1,126 @@
+"""Lets connections follow an address that moves: packets of those under way go to the node that had it before.
+
+The tables are ready before anything moves: as long as another node owns an address, its entry names that node. So
+a takeover changes nothing in them, and no packet comes too early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+
+from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.formers import Formers
+from heraldlb.api.ranges import IPAddress, family_of
+from heraldlb.api.services import first_of_family
+from heraldlb.forwarding import detour
+from heraldlb.forwarding.detour import Detours, Hop
+from heraldlb.forwarding.nft import NftError, Runner
+from heraldlb.speaker.changes import OwnersChanged
+from heraldlb.speaker.losses import Outlook
+
+log = logging.getLogger(__name__)
+
+SETTLE = 0.1
+"""Seconds for which changes are gathered: what is needed at a takeover is there before."""
+
+RETRY = 30.0
+"""Seconds before what could not be applied is tried again."""
+
+OnLink = Callable[[Iterable[IPAddress]], Mapping[IPAddress, int]]
+"""The interface of each neighbour among these; blocks, may raise OSError."""
+
+
+class DetourRole:
+    """Keeps the kernel's tables equal to who owned what. They stay when the process ends, as forwarding does."""
+
+    def __init__(self, cluster: Cluster, node_name: str, runner: Runner, on_link: OnLink, *, keep: bool) -> None:
+        """`keep`: whether connections are to follow; else what an agent with other settings left is removed."""
+        self._cluster = cluster
+        self._runner = runner
+        self._on_link = on_link
+        self._keep = keep
+        self._formers = Formers(node_name)
+        self._owners: OwnersChanged | None = None
+        self._loaded: Detours | None = None
+        self._changed = asyncio.Event()
+
+    def owners_changed(self, change: OwnersChanged) -> None:
+        """The speaker sees owners like this from now on."""
+        self._owners = change
+        self._formers.owners_changed(change.owners, time.monotonic())
+        self._changed.set()
+
+    def peers_changed(self, outlook: Outlook) -> None:
+        """The speaker sees its peers like this from now on; the cluster knows already."""
+        self._formers.lost(outlook.lost)
+        self._changed.set()
+
+    def touch(self) -> None:
+        """A Node may have changed."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Apply what changes, for ever. What a predecessor left is in force until the speaker has spoken."""
+        if not self._keep:
+            await self._apply(detour.removal())
+            return
+        while True:
+            await self._something()
+            await asyncio.sleep(SETTLE)
+            self._changed.clear()
+            if self._owners is None:
+                continue
+            try:
+                wanted = await self._wanted(self._owners)
+                text = detour.full(wanted) if self._loaded is None else detour.diff(self._loaded, wanted)
+                if not text or await self._apply(text):
+                    self._loaded = wanted
+                    continue
+            except OSError as error:
+                log.warning("which nodes are neighbours could not be read: %s", error)
+            # Somebody else may have changed our tables: then making them anew helps.
+            if self._loaded is None:
+                await asyncio.sleep(RETRY)
+            self._loaded = None
+            self._changed.set()
+
+    async def _something(self) -> None:
+        now = time.monotonic()
+        due = self._formers.next_expiry(now)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if due is None else due - now):
+                await self._changed.wait()
+
+    async def _wanted(self, owners: OwnersChanged) -> Detours:
+        gateways = {
+            address: gateway
+            for address, node in self._formers.known(time.monotonic()).items()
+            if (gateway := self._gateway(node, address)) is not None
+        }
+        interfaces = await asyncio.to_thread(self._on_link, frozenset(gateways.values()))
+        hops = {
+            address: Hop(gateway, interfaces[gateway])
+            for address, gateway in gateways.items()
+            if gateway in interfaces
+        }
+        return Detours(hops, frozenset(owners.owners), owners.macs)
+
+    def _gateway(self, name: str, address: IPAddress) -> IPAddress | None:
+        """Where that node is reached, if it lives. An agent that said goodbye, as for an upgrade, leaves behind a
+        node that goes on forwarding: then the API server says whether it lives."""
+        node = self._cluster.node(name)
+        if node is None or name in self._cluster.lost or not (name in self._cluster.alive or node.ready):
+            return None
+        return first_of_family(node.internal_ips, family_of(address))
+
+    async def _apply(self, text: str) -> bool:
+        try:
+            await self._runner.apply(text)
+        except NftError as error:
+            log.warning("connections under way will not follow an address that moves: %s", error)
+            return False
+        return True

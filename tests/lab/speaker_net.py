@@ -266,9 +266,13 @@ class Lan:
 
     def neighbour(self, address: str, host: str = "client") -> str | None:
         """What a client's kernel has in its cache."""
+        return self.neighbour_entry(address, host).get("lladdr")
+
+    def neighbour_entry(self, address: str, host: str = "client") -> dict[str, Any]:
+        """The whole entry, as `ip -json neigh` has it; empty if there is none."""
         argv = ["ip", "-n", self.namespace(host), "-j", "neigh", "show", "to", address, "dev", "eth0"]
         entries = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout or "[]")
-        return entries[0].get("lladdr") if entries else None
+        return entries[0] if entries else {}
 
     def resolve(self, address: str, host: str = "client") -> None:
         """Have a client's kernel send something to the address, for which it must find out where that is."""

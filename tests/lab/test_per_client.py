@@ -139,6 +139,33 @@ def test_thirty_clients_spread_over_three_nodes_each_always_at_the_same(lan: Lan
 
 
 @pytest.mark.parametrize("address", SHARED, ids=["IPv4", "IPv6"])
+def test_a_clients_kernel_that_confirms_what_it_knows_is_answered_by_the_same_node(lan: Lan, address: str) -> None:
+    version = 6 if ":" in address else 4
+    hosts = list(HOSTS)[:6]
+    for host in hosts:
+        # It confirms by unicast, in IPv6 from another address of its own than it resolves from.
+        _write_sysctl(lan, host, f"net/ipv{version}/neigh/eth0/base_reachable_time_ms", "1000")
+        _write_sysctl(lan, host, f"net/ipv{version}/neigh/eth0/delay_first_probe_time", "1")
+    ping(lan, address)
+    before = neighbours(lan, address)
+    unconfirmed: set[str] = set()
+    confirmed: set[str] = set()
+
+    def all_confirmed() -> bool:
+        for host in hosts:
+            lan.resolve(address, host)
+            entry = lan.neighbour_entry(address, host)
+            assert NODE_OF[entry["lladdr"]] == before[host]
+            if entry["state"] == ["REACHABLE"]:
+                confirmed.update({host} & unconfirmed)
+            else:
+                unconfirmed.add(host)
+        return confirmed == set(hosts)
+
+    until(all_confirmed)
+
+
+@pytest.mark.parametrize("address", SHARED, ids=["IPv4", "IPv6"])
 def test_a_nodes_death_moves_the_entries_of_its_clients_and_no_others_before_they_send_anything(
     lan: Lan, address: str
 ) -> None:

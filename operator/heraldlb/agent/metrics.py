@@ -65,7 +65,9 @@ class SpeakerCollector(Collector):
 
 
 def _addresses(stats: SpeakerStats) -> Iterator[Metric]:
-    announced = GaugeMetricFamily("heraldlb_speaker_announced", "1 for each address announced.", labels=["address"])
+    announced = GaugeMetricFamily(
+        "heraldlb_speaker_announced", "1 for each address answered for, alone or with others.", labels=["address"]
+    )
     sharers = GaugeMetricFamily(
         "heraldlb_speaker_sharers", "Nodes that share its clients, this one among them.", labels=["address"]
     )

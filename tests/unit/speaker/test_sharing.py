@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heraldlb.api.ranges import IPAddress
+from heraldlb.speaker.changes import ClientsShared
 from heraldlb.speaker.constants import (
     CLAIM_COPIES_AFTER,
     FAILURE_TIMEOUT,
@@ -20,7 +21,7 @@ from heraldlb.speaker.constants import (
     SHARES_REFRESH,
 )
 from heraldlb.speaker.messages import decode
-from heraldlb.speaker.ownership import Assignment, Placement, Share
+from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, Share, changes
 from heraldlb.speaker.sharing import Sharing, Standpoint
 from heraldlb.speaker.standing import Standing
 from tests.unit.speaker.simulation import ADDRESSES, KEY, OVERLAP, Cluster, Snapshot
@@ -117,6 +118,26 @@ def test_there_is_one_owner_besides_who_leads(cluster: Cluster) -> None:
         leads = {name: node.agreement.assignment.shares[address].lead for name, node in cluster.nodes.items()}
         assert leads == {name: name == owner for name in NAMES}
         assert cluster.nodes[owner].agreement.assignment.sharers(address) == set(NAMES)
+
+
+def test_the_lead_tells_who_shares_an_address_and_nobody_else_does(cluster: Cluster) -> None:
+    [lead] = cluster.owners(ADDRESS)
+    gone, *_ = others = [name for name in NAMES if name != lead]
+
+    def told(name: str, before: Assignment) -> list[tuple[str, ...]]:
+        news = changes(before, cluster.nodes[name].agreement.assignment, 0.0)
+        return [each.nodes for each in news if isinstance(each, ClientsShared) and each.address == ADDRESS]
+
+    assert told(lead, NOTHING_ASSIGNED) == [NAMES]
+    assert not any(told(name, NOTHING_ASSIGNED) for name in others)
+    shared = cluster.nodes[lead].agreement.assignment
+    cluster.kill(gone)
+    cluster.run(SETTLED)
+    assert told(lead, shared) == [tuple(name for name in NAMES if name != gone)]
+    cluster.per_client = False
+    cluster.show(candidates(*NAMES))
+    cluster.run(SETTLED)
+    assert told(lead, shared) == [()]
 
 
 @pytest.mark.parametrize("dead", NAMES)

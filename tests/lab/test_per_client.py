@@ -24,6 +24,8 @@ from tests.lab.speaker_net import ADDRESSES, MAC, NODES, Lan, until
 HOSTS = {f"host-{number}": f"02:00:00:00:01:{number:02x}" for number in range(30)}
 NODE_OF = {mac: node for node, mac in MAC.items()}
 SHARED = (ADDRESSES[4][0], ADDRESSES[6][0])
+SETTINGS = {"probation": 1.0, "failure_timeout": 1.0}
+"""So that nobody is taken for dead on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +47,9 @@ def wires() -> Iterator[Lan]:
 
 @pytest.fixture
 def lan(wires: Lan) -> Iterator[Lan]:
-    """Speakers that share both addresses, and that are not taken for dead on a busy machine."""
+    """Speakers that share both addresses."""
     try:
-        wires.start(*NODES, probation=1.0, failure_timeout=1.0)
+        wires.start(*NODES, **SETTINGS)
         wires.apply(*NODES, addresses=SHARED, per_client=SHARED)
         await_sharers(wires, *NODES)
         yield wires
@@ -221,6 +223,23 @@ def test_an_agent_that_stops_in_order_leaves_its_clients_to_others_who_lose_noth
         until(lambda: set(neighbours(lan, address).values()) == set(NODES[1:]))
     after = neighbours(lan, address)
     assert all(after[host] == node for host, node in before.items() if node != NODES[0])
+
+
+@pytest.mark.parametrize("address", SHARED, ids=["IPv4", "IPv6"])
+def test_nodes_that_never_heard_a_client_ask_serve_it_when_its_node_dies(lan: Lan, address: str) -> None:
+    ping(lan, address)
+    before = neighbours(lan, address)
+    for node in NODES:
+        # As an upgrade does: each forgets whom it has heard. Nobody asks anything meanwhile.
+        lan.speakers[node].send(signal.SIGTERM)
+        lan.speakers[node].process.wait()
+        lan.speakers[node].close()
+        lan.start(node, **SETTINGS)
+        lan.apply(node, addresses=SHARED, per_client=SHARED)
+        until(lambda: neighbours(lan, address) == before)
+    lan.ip("lan", f"link set {NODES[0]} down")
+    lan.speakers[NODES[0]].send(signal.SIGKILL)
+    until(lambda: set(neighbours(lan, address).values()) == set(NODES[1:]))
 
 
 @pytest.mark.parametrize("address", SHARED, ids=["IPv4", "IPv6"])

@@ -154,6 +154,16 @@ requests can fill, and the frames that a change of the sharers costs."""
 MAX_CLIENTS: Final = 16_384
 """Clients remembered of all shared addresses together; as MAX_CLIENTS_PER_ADDRESS."""
 
+CLIENTS_PER_MESSAGE: Final = 28
+"""Clients that one message tells another sharer of, so that it fits an Ethernet frame with those of IPv6, too."""
+
+CLIENTS_INTERVAL: Final = 0.002
+"""Seconds between two such messages to one peer: 4,096 clients take a third of a second, and no socket's buffer
+overflows with them and loses heartbeats."""
+
+MAX_TOLD_CLIENTS: Final = 512
+"""Clients in one message that is read; as MAX_HEARD."""
+
 UPDATE_AFTER: Final = (0.0, 0.1, 1.0)
 """Seconds after a change of the sharers at which a client that moved is told which node it belongs to: three times,
 as RFC 4861 section 7.2.6 has it (MAX_NEIGHBOR_ADVERTISEMENT). Refreshed as announcements are (REFRESH_INTERVAL)."""

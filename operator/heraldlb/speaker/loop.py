@@ -166,6 +166,8 @@ class Loop:
         ]
         for update in self._clients.due(clock(), constants.UPDATES_PER_TURN):
             self._update(update)
+        for peer, clients in self._clients.letters(clock()):
+            self._courier.send(peer, replace(self._agreement.answer_to(peer, now), clients=clients))
         # Who hears of a claim stops answering: the LAN must know of this node before.
         if announced or undecided:
             self._agreement.announced(announced, now)
@@ -213,6 +215,8 @@ class Loop:
             if receipt.verdict is Verdict.ACCEPTED:
                 for address in (*message.claims, *(each for each, does in message.shares.items() if does)):
                     self._probing.prove(address)
+                for sighting in message.clients:
+                    self._clients.seen(*sighting)
             if receipt.answer:
                 self._courier.send(message.sender, self._agreement.answer_to(message.sender, now))
 

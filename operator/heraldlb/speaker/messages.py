@@ -33,7 +33,9 @@ from heraldlb.speaker.constants import (
     MAX_NAME,
     MAX_PREFIXES,
     MAX_REPORTED,
+    MAX_TOLD_CLIENTS,
 )
+from heraldlb.speaker.ethernet import is_unicast
 from heraldlb.speaker.interfaces import Offer, Prefix
 from heraldlb.speaker.standing import Standing
 
@@ -58,9 +60,14 @@ _VIEW: Final = 4
 _REPORT: Final = 5
 _CEDED: Final = 6
 _SHARES: Final = 7
+_CLIENTS: Final = 8
 
 _MAX_HELD: Final = 0xFFFF_FFFF
 _MAX_REPORT_HEARD: Final = 255
+
+
+Sighting = tuple[IPAddress, bytes, IPAddress]
+"""An address whose clients are shared, and one of them: its hardware address, and one that it asked from."""
 
 
 class MessageError(ValueError):
@@ -126,6 +133,8 @@ class Message:
     """Addresses that the sender answers for and does not take to be its own, as `claims`."""
     shares: Mapping[IPAddress, int] = field(default_factory=dict, kw_only=True)
     """Whether the sender is one of those that share the clients of each address: 1, or else 0."""
+    clients: tuple[Sighting, ...] = field(default=(), kw_only=True)
+    """Some of the sender's own clients, to a node that may have to serve them one day."""
     summary: Summary | None = field(default=None, kw_only=True)
     reports: tuple[Report, ...] = field(default=(), kw_only=True)
 
@@ -163,6 +172,9 @@ def encode(message: Message, key: bytes) -> bytes:
         if terms:
             value = _encode_terms(terms)
             body += _SECTION.pack(kind, len(value)) + value
+    if message.clients:
+        value = _encode_sightings(message.clients)
+        body += _SECTION.pack(_CLIENTS, len(value)) + value
     return body + _tag(body, key)
 
 
@@ -202,6 +214,7 @@ def _decode_body(body: bytes) -> Message:
         claims=told.claims,
         ceded=told.ceded,
         shares=told.shares,
+        clients=told.clients,
         summary=told.summary,
         reports=told.reports,
     )
@@ -218,6 +231,7 @@ class _Told:
     claims: Mapping[IPAddress, int]
     ceded: Mapping[IPAddress, int]
     shares: Mapping[IPAddress, int]
+    clients: tuple[Sighting, ...]
     summary: Summary | None
     reports: tuple[Report, ...]
 
@@ -235,6 +249,7 @@ def _decode_told(octets: bytes, size: int) -> _Told:
     claims: dict[IPAddress, int] = {}
     ceded: dict[IPAddress, int] = {}
     shares: dict[IPAddress, int] = {}
+    clients: list[Sighting] = []
     reports: list[Report] = []
     for kind, value in _sections(octets[size:]):
         if kind == _HEARD:
@@ -248,6 +263,8 @@ def _decode_told(octets: bytes, size: int) -> _Told:
             ceded.update(_decode_terms(value))
         elif kind == _SHARES:
             shares.update(_decode_terms(value))
+        elif kind == _CLIENTS:
+            clients.extend(_decode_sightings(value))
         elif kind == _VIEW:
             summary = Summary(*_SUMMARY.unpack(value))
         elif kind == _REPORT:
@@ -258,7 +275,20 @@ def _decode_told(octets: bytes, size: int) -> _Told:
         raise MessageError(
             f"{len(claims)} claimed, {len(ceded)} ceded, {len(shares)} shared addresses are too many"
         )
-    return _Told(name.decode(), heard, tuple(offers), complete, claims, ceded, shares, summary, tuple(reports))
+    if len(clients) > MAX_TOLD_CLIENTS:
+        raise MessageError(f"{len(clients)} clients are too many")
+    return _Told(
+        name.decode(),
+        heard,
+        tuple(offers),
+        complete,
+        claims,
+        ceded,
+        shares,
+        tuple(clients),
+        summary,
+        tuple(reports),
+    )
 
 
 def _sections(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -316,14 +346,38 @@ def _encode_terms(terms: Mapping[IPAddress, int]) -> bytes:
 def _decode_terms(value: bytes) -> Iterator[tuple[IPAddress, int]]:
     position = 0
     while position < len(value):
-        version = value[position]
-        size = {4: 4, 6: 16}.get(version)
-        if size is None:
-            raise MessageError(f"an address of IP version {version}")
-        packed = value[position + 1 : position + 1 + size]
-        [term] = _TERM.unpack_from(value, position + 1 + size)
-        yield (IPv4Address(packed) if version == 4 else IPv6Address(packed)), term
-        position += 1 + size + _TERM.size
+        address, position = _decode_address(value, position)
+        [term] = _TERM.unpack_from(value, position)
+        yield address, term
+        position += _TERM.size
+
+
+def _encode_sightings(sightings: Sequence[Sighting]) -> bytes:
+    return b"".join(
+        bytes((address.version,)) + address.packed + station + bytes((host.version,)) + host.packed
+        for address, station, host in sightings
+    )
+
+
+def _decode_sightings(value: bytes) -> Iterator[Sighting]:
+    position = 0
+    while position < len(value):
+        address, position = _decode_address(value, position)
+        station = value[position : position + 6]
+        host, position = _decode_address(value, position + 6)
+        if not is_unicast(station):
+            raise MessageError("a client at a group or null hardware address")
+        yield address, station, host
+
+
+def _decode_address(value: bytes, position: int) -> tuple[IPAddress, int]:
+    """The address there, after an octet that tells its version, and where it ends."""
+    version, start = value[position], position + 1
+    if version == 4:
+        return IPv4Address(value[start : start + 4]), start + 4
+    if version == 6:
+        return IPv6Address(value[start : start + 16]), start + 16
+    raise MessageError(f"an address of IP version {version}")
 
 
 @lru_cache(maxsize=1_024)

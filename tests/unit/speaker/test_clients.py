@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.clients import Clients, Update
-from heraldlb.speaker.constants import REFRESH_INTERVAL, UPDATE_AFTER
+from heraldlb.speaker.constants import CLIENTS_INTERVAL, CLIENTS_PER_MESSAGE, REFRESH_INTERVAL, UPDATE_AFTER
 from heraldlb.speaker.ownership import Placement, Share
 
 V4, V6, HOST = ip_address("10.0.0.9"), ip_address("fd00::9"), ip_address("10.0.0.1")
@@ -61,6 +61,40 @@ def test_clients_that_go_to_a_sharer_who_comes_are_told_by_the_node_they_leave()
     assert told(clients, 1.0) == dict.fromkeys(left, "c")
 
 
+def introduced(clients: Clients) -> dict[str, set[bytes]]:
+    """Whom each peer is told of, in the end."""
+    found: dict[str, set[bytes]] = {}
+    now = 1.0
+    while due := [*clients.letters(now)]:
+        for peer, sightings in due:
+            assert len(sightings) <= CLIENTS_PER_MESSAGE
+            found.setdefault(peer, set()).update(station for _, station, _ in sightings)
+        now += CLIENTS_INTERVAL
+    return found
+
+
+def test_a_sharer_who_comes_learns_of_every_client_from_the_node_that_it_belonged_to() -> None:
+    clients = clients_of("a", "b")
+    clients.share({V4: share("a", "b", "c")}, 1.0)
+    assert introduced(clients) == {"c": owned("a", "a", "b")}
+    assert introduced(clients) == {}
+
+
+def test_those_who_stay_learn_of_the_clients_of_a_node_that_goes() -> None:
+    clients = clients_of("a", "b", "c")
+    clients.share(
+        {V4: Share(V4, "a", frozenset("bc"), Placement(2, "eth0", b"\x02" * 6), former=frozenset("abc"))}, 1.0
+    )
+    assert introduced(clients) == dict.fromkeys("bc", owned("a", "a", "b", "c"))
+
+
+def test_a_peer_that_dies_is_told_no_more() -> None:
+    clients = clients_of("a")
+    clients.share({V4: share("a", "b")}, 1.0)
+    clients.share({V4: share("a")}, 1.0)
+    assert introduced(clients) == {}
+
+
 def test_a_client_is_told_a_few_times_and_then_reminded_by_its_new_node_alone() -> None:
     coming, going = clients_of("a", "b"), clients_of("a")
     coming.share({V4: share("a")}, 0.0)
@@ -68,6 +102,7 @@ def test_a_client_is_told_a_few_times_and_then_reminded_by_its_new_node_alone() 
     for after in UPDATE_AFTER:
         assert told(coming, after)
         assert told(going, after)
+    assert introduced(going).keys() == {"b"}
     assert going.next_due() is None
     assert coming.next_due() == pytest.approx(UPDATE_AFTER[-1] + REFRESH_INTERVAL)
 

@@ -82,10 +82,15 @@ class SpeakerProcess:
         self._reader.start()
 
     def apply(
-        self, addresses: Mapping[str, Sequence[str]], peers: Mapping[str, Sequence[str]], probe: Sequence[str] = ()
+        self,
+        addresses: Mapping[str, Sequence[str]],
+        peers: Mapping[str, Sequence[str]],
+        probe: Sequence[str] = (),
+        per_client: Sequence[str] = (),
     ) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"addresses": addresses, "peers": peers, "probe": probe}) + "\n")
+        wanted = {"addresses": addresses, "peers": peers, "probe": probe, "per_client": per_client}
+        self.process.stdin.write(json.dumps(wanted) + "\n")
         self.process.stdin.flush()
 
     def wait_for(self, kind: str, *, after: int = 0, **fields: Any) -> dict[str, Any]:
@@ -156,6 +161,26 @@ class Lan:
         self._socket.bind(("eth0", 3))
         self._socket.setblocking(False)
 
+    def add_hosts(self, macs: Mapping[str, str]) -> None:
+        """More clients, numbered from 150, each a namespace of its own with this hardware address."""
+        links = []
+        for host, mac in macs.items():
+            there = self.namespace(host)
+            run("ip", "netns", "add", there)
+            self._namespaces.append(there)
+            links += [
+                f"link add {host} type veth peer name eth0 address {mac} netns {there}",
+                f"link set {host} master lan up",
+            ]
+        self._batch("lan", links)
+        for number, host in enumerate(macs, 150):
+            addresses = [f"192.168.78.{number}/24", f"fd78::{number:x}/64 nodad"]
+            self._batch(host, [*(f"addr add dev eth0 {each}" for each in addresses), "link set eth0 up"])
+
+    def _batch(self, host: str, commands: Sequence[str]) -> None:
+        argv = ["ip", "-n", self.namespace(host), "-batch", "-"]
+        subprocess.run(argv, input="\n".join(commands), check=True, capture_output=True, text=True)
+
     def ip(self, host: str, command: str) -> None:
         run("ip", "-n", self.namespace(host), *command.split())
 
@@ -178,11 +203,15 @@ class Lan:
         addresses: Sequence[str] = ALL,
         known: Sequence[str] = NODES,
         probe: Sequence[str] = (),
+        per_client: Sequence[str] = (),
+        candidates: Sequence[str] | None = None,
     ) -> None:
-        """Ask these nodes to announce the addresses together with the `known` nodes, some after probing."""
+        """Ask these nodes to announce the addresses together with the `known` nodes, or those of them that are
+        `candidates`; some after probing, of some sharing the clients."""
         for node in nodes:
             peers = {name: ips for name, ips in NODE_IPS.items() if name in known and name != node}
-            self.speakers[node].apply({address: list(known) for address in addresses}, peers, probe)
+            allowed = list(known if candidates is None else candidates)
+            self.speakers[node].apply(dict.fromkeys(addresses, allowed), peers, probe, per_client)
 
     def send(self, *frames: bytes) -> None:
         assert self._socket is not None
@@ -235,16 +264,20 @@ class Lan:
         """As `await_owners`, for one address."""
         return self.await_owners(address, among=among)[address]
 
-    def neighbour(self, address: str) -> str | None:
-        """What the client's kernel has in its cache."""
-        argv = ["ip", "-n", self.namespace("client"), "-j", "neigh", "show", "to", address, "dev", "eth0"]
-        entries = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout or "[]")
-        return entries[0].get("lladdr") if entries else None
+    def neighbour(self, address: str, host: str = "client") -> str | None:
+        """What a client's kernel has in its cache."""
+        return self.neighbour_entry(address, host).get("lladdr")
 
-    def resolve(self, address: str) -> None:
-        """Have the client's kernel send something to the address, for which it must find out where that is."""
+    def neighbour_entry(self, address: str, host: str = "client") -> dict[str, Any]:
+        """The whole entry, as `ip -json neigh` has it; empty if there is none."""
+        argv = ["ip", "-n", self.namespace(host), "-j", "neigh", "show", "to", address, "dev", "eth0"]
+        entries = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout or "[]")
+        return entries[0] if entries else {}
+
+    def resolve(self, address: str, host: str = "client") -> None:
+        """Have a client's kernel send something to the address, for which it must find out where that is."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        network = Surroundings(network=named(self.namespace("client")))
+        network = Surroundings(network=named(self.namespace(host)))
         with run_in(network, lambda: socket.socket(family, socket.SOCK_DGRAM)) as opened:
             opened.sendto(b"x", (address, 9))
 

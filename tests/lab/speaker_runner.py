@@ -2,7 +2,8 @@
 
 `python -m tests.lab.speaker_runner SETTINGS`: SETTINGS is JSON, `node_name`, `key` (hex) and any other setting.
 Standard input takes snapshots, a line each: `{"addresses": {ADDRESS: [CANDIDATE]}, "peers": {NAME: [ADDRESS]}}`,
-with `"probe": [ADDRESS]` for those to probe first; standard output gives a line for each change,
+with `"probe": [ADDRESS]` for those to probe first and `"per_client": [ADDRESS]` for those whose clients the
+candidates share; standard output gives a line for each change,
 `{"change": KIND, ...}`. End of input or SIGTERM: a clean leave.
 """
 
@@ -21,10 +22,13 @@ from heraldlb.speaker import Announceable, Change, Desired, OwnersChanged, Peer,
 
 def _desired(line: str) -> Desired:
     raw = json.loads(line)
-    probe = raw.get("probe", ())
+    probe, shared = raw.get("probe", ()), raw.get("per_client", ())
     addresses = {ipaddress.ip_address(text): frozenset(names) for text, names in raw["addresses"].items()}
     return Desired(
-        addresses={a: Announceable(a, candidates=names, probe=str(a) in probe) for a, names in addresses.items()},
+        addresses={
+            a: Announceable(a, candidates=names, per_client=str(a) in shared, probe=str(a) in probe)
+            for a, names in addresses.items()
+        },
         peers={n: Peer(n, tuple(map(ipaddress.ip_address, ips))) for n, ips in raw["peers"].items()},
     )
 

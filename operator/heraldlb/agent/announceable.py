@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from heraldlb.agent.cluster import Cluster
-from heraldlb.api.announcements import ANY_INTERFACE, InterfaceFilter, L2Announcement
+from heraldlb.api.announcements import ANY_INTERFACE, Balancing, InterfaceFilter, L2Announcement
 from heraldlb.api.nodes import Node
 from heraldlb.api.reasons import Hindrance
 from heraldlb.api.serviceaddress import ServiceAddress
@@ -81,7 +81,15 @@ def announceable(cluster: Cluster, record: ServiceAddress, under: Rules, shared:
     candidates = shared.candidates(names)
     interfaces = shared.interfaces(combine([policy.announcement.interfaces for policy in policies]))
     weights = _weights(policies, candidates)
-    return Announceable(record.address, interfaces, candidates, weights, probe=not record.announced_before)
+    return Announceable(
+        record.address,
+        interfaces,
+        candidates,
+        weights,
+        # Single is what policies say that say nothing, so one that asks for more is heard.
+        per_client=any(policy.announcement.balancing == Balancing.PER_CLIENT for policy in policies),
+        probe=not record.announced_before,
+    )
 
 
 def hindrances(cluster: Cluster, record: ServiceAddress, under: Rules) -> dict[str, tuple[Hindrance, ...]]:

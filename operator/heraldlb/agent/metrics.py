@@ -44,6 +44,11 @@ class SpeakerCollector(Collector):
             "handovers", "Addresses taken over from a node that lives or said goodbye.", self._tally.handovers
         )
         yield _counter("conflicts", "Strangers found to claim an address of this node.", self._tally.conflicts)
+        yield _counter(
+            "client_updates",
+            "Times a client was told which of the nodes that share an address it belongs to now.",
+            stats.client_updates,
+        )
         yield _counter("probes", "Probes for addresses that nobody had announced before.", stats.probes)
         yield _counter("probe_conflicts", "Times probing found a host with the address.", stats.probe_conflicts)
         yield _counter("heartbeats_sent", "Heartbeats sent.", stats.sent)
@@ -60,7 +65,12 @@ class SpeakerCollector(Collector):
 
 
 def _addresses(stats: SpeakerStats) -> Iterator[Metric]:
-    announced = GaugeMetricFamily("heraldlb_speaker_announced", "1 for each address announced.", labels=["address"])
+    announced = GaugeMetricFamily(
+        "heraldlb_speaker_announced", "1 for each address answered for, alone or with others.", labels=["address"]
+    )
+    sharers = GaugeMetricFamily(
+        "heraldlb_speaker_sharers", "Nodes that share its clients, this one among them.", labels=["address"]
+    )
     requests = CounterMetricFamily("heraldlb_speaker_requests", "Requests for an address.", labels=["address"])
     answers = CounterMetricFamily("heraldlb_speaker_answers", "Answers to those.", labels=["address"])
     gratuitous = CounterMetricFamily(
@@ -71,11 +81,12 @@ def _addresses(stats: SpeakerStats) -> Iterator[Metric]:
     claims = CounterMetricFamily("heraldlb_speaker_foreign_claims", "Others' claims to it.", labels=["address"])
     for address, each in stats.addresses.items():
         announced.add_metric([str(address)], 1)
+        sharers.add_metric([str(address)], each.sharers)
         requests.add_metric([str(address)], each.requests)
         answers.add_metric([str(address)], each.answers)
         gratuitous.add_metric([str(address)], each.announcements)
         claims.add_metric([str(address)], each.claims)
-    yield from (announced, requests, answers, gratuitous, claims)
+    yield from (announced, sharers, requests, answers, gratuitous, claims)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -23,6 +23,7 @@ from heraldlb.kube.workqueue import WorkQueue
 from heraldlb.speaker.changes import (
     AddressChange,
     Announcing,
+    ClientsShared,
     Conflict,
     ConflictOver,
     NotEligible,
@@ -59,6 +60,7 @@ class AnnouncementStatuses:
         self._node_name = node_name
         self._states: dict[IPAddress, State] = {}
         self._conflicts: dict[IPAddress, Conflict] = {}
+        self._sharers: dict[IPAddress, tuple[str, ...]] = {}
         self._unsettled: dict[IPAddress, asyncio.TimerHandle] = {}
         self._queue: WorkQueue[IPAddress] = WorkQueue()
 
@@ -75,6 +77,8 @@ class AnnouncementStatuses:
                 self._conflicts.pop(change.address, None)
                 if isinstance(self._states.get(change.address), Conflict):
                     del self._states[change.address]
+            case ClientsShared():
+                self._sharers[change.address] = change.nodes
             case NotEligible():
                 self._settle_in(change)
                 return
@@ -85,6 +89,8 @@ class AnnouncementStatuses:
             case _:
                 self._unsettle(change.address)
                 self._states[change.address] = change
+                if isinstance(change, Withdrawn):
+                    self._sharers.pop(change.address, None)
         if isinstance(change, Announcing):
             log.info("announcing %s on %s", change.address, change.interface)
         elif isinstance(change, Withdrawn):
@@ -189,6 +195,8 @@ class AnnouncementStatuses:
                     fields["firstAnnounced"] = written(state.since)
                 stranger = ""
                 message = f"{self._node_name} answers on {state.interface} with {state.mac}"
+                if sharers := self._sharers.get(record.address):
+                    message += f"; {len(sharers)} nodes share its clients: {', '.join(sharers)}"
                 conditions = [Condition("Announced", True, Reason.ANNOUNCING, message)]
                 if (conflict := self._conflicts.get(record.address)) is not None:
                     fields["conflict"] = _stranger(conflict)

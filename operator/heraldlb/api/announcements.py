@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import Raw, entries, mapping, number, sequence, text
 from heraldlb.api.selectors import EVERYTHING, LabelSelector, parse_selector
 from heraldlb.api.services import Service
+
+
+class Balancing(StrEnum):
+    """Who answers the clients of one address."""
+
+    SINGLE = "Single"
+    PER_CLIENT = "PerClient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class L2Announcement:
     service_selector: LabelSelector = EVERYTHING
     node_selector: LabelSelector = EVERYTHING
     interfaces: InterfaceFilter = ANY_INTERFACE
-    balancing: str = "Single"
+    balancing: str = Balancing.SINGLE
     preferences: tuple[NodePreference, ...] = ()
 
     def covers(self, pool: str, services: Iterable[Service]) -> bool:
@@ -74,7 +82,7 @@ def parse_announcement(raw: Raw) -> L2Announcement:
             include=tuple(map(str, sequence(spec, "interfaces", "include"))),
             exclude=tuple(map(str, sequence(spec, "interfaces", "exclude"))),
         ),
-        balancing=text(spec, "balancing") or "Single",
+        balancing=text(spec, "balancing") or Balancing.SINGLE,
         preferences=tuple(
             NodePreference(number(entry, "weight"), parse_selector(mapping(entry, "nodeSelector")))
             for entry in entries(spec, "nodePreferences")

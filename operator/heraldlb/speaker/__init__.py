@@ -8,8 +8,9 @@ How a frame becomes an answer, and a dead peer a new owner:
   fell silent. `agreement` decides with them: `membership` says who lives (in a large cluster by `ring` and
   `topology`), `losses` who did, `standing` and `damping` whether this node may own anything, `interfaces` where;
   `election` gives every address one owner, sharing them out by `rendezvous`; `handover` passes it on without a gap,
-  by `claims`; `ownership` turns that into changes.
+  by `claims`; `sharing` says with whom it shares the clients of an address; `ownership` turns that into changes.
 * `responder` maps a received frame to an answer or a foreign claim, over the codecs `ethernet`, `arp`, `ndp`;
+  `clients` knows who asked for a shared address, and whom to tell that it has moved;
   `probing` says when an address may be announced for the first time; `pacing` and `defence`, when announcements go
   out.
 
@@ -21,6 +22,7 @@ from heraldlb.speaker.changes import (
     AddressChange,
     Announcing,
     Change,
+    ClientsShared,
     Conflict,
     ConflictOver,
     NotEligible,
@@ -42,6 +44,7 @@ __all__ = [
     "Announceable",
     "Announcing",
     "Change",
+    "ClientsShared",
     "Conflict",
     "ConflictOver",
     "Desired",

@@ -15,12 +15,13 @@ from heraldlb.speaker.damping import Damping
 from heraldlb.speaker.desired import NOTHING_DESIRED, Desired
 from heraldlb.speaker.election import Member, explain
 from heraldlb.speaker.handover import Handover, View
-from heraldlb.speaker.interfaces import Link, Offer, offers, usable
+from heraldlb.speaker.interfaces import Link, Offer, interface_for, offers, usable
 from heraldlb.speaker.losses import Losses, Outlook
 from heraldlb.speaker.membership import Membership, Receipt, Verdict
 from heraldlb.speaker.messages import Message
 from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, assign
 from heraldlb.speaker.settings import SpeakerSettings
+from heraldlb.speaker.sharing import Sharing, Standpoint
 from heraldlb.speaker.standing import ELIGIBLE, Standing, Surroundings, next_standing
 
 
@@ -32,6 +33,7 @@ class Agreement:
         self._me = settings.node_name
         self._membership = Membership(self._me, incarnation, settings.failure_timeout, settings.heartbeat_interval)
         self._handover = Handover(self._me)
+        self._sharing = Sharing(self._me)
         self._damping = Damping(settings.probation)
         self.standing = Standing.JOINING
         self.assignment: Assignment = NOTHING_ASSIGNED
@@ -53,6 +55,9 @@ class Agreement:
         self._leave_at: float | None = None
         self._letters: list[Message] = []
         self._elected = NOTHING_ASSIGNED
+        self._places: frozenset[tuple[int, bytes]] = frozenset()
+        # Something changed that the shares rest on.
+        self._reshare = False
         self._next_beat = now
         self._next_expiry: float | None = None
         self._elected_version = -1
@@ -64,11 +69,12 @@ class Agreement:
         if (
             self._changed
             or self._letters
+            or self._reshare
             or self._membership.urgent
             or self._elected_version != self._membership.version
         ):
             return self._last_beat
-        times = (self._next_beat, self._next_expiry, self._handover.next_due())
+        times = (self._next_beat, self._next_expiry, self._handover.next_due(), self._sharing.next_due())
         return min(each for each in times if each is not None)
 
     @property
@@ -116,8 +122,10 @@ class Agreement:
         """Take in an authentic message."""
         receipt = self._membership.receive(message, now)
         # Judged after the next election, which may be due to the very same message. Only what is fresh counts.
-        if receipt.verdict is Verdict.ACCEPTED and (message.claims or message.ceded):
-            self._letters.append(message)
+        if receipt.verdict is Verdict.ACCEPTED:
+            self._reshare |= self._sharing.heard(message.sender, message.incarnation)
+            if message.claims or message.ceded or message.shares:
+                self._letters.append(message)
         return receipt
 
     def fence(self, now: float) -> bool:
@@ -178,18 +186,33 @@ class Agreement:
         for message in letters:
             self._handover.claimed(message.sender, message.claims, now)
             self._handover.ceded(message.sender, message.ceded, now)
+            self._sharing.told(message.sender, message.incarnation, message.shares)
         self._handover.step(now)
-        if self._handover.version != version:
+        moved = self._handover.version != version
+        shares = self._sharing.shares
+        if self._desired is not None and (moved or letters or self._reshare or self._sharing.ended(now)):
+            self._share(now)
+        if moved or self._sharing.shares is not shares:
             self._assign()
         return self.assignment
 
     def announced(self, addresses: Iterable[IPAddress], now: float) -> None:
         """These were announced just now."""
         self._handover.announced(addresses, now)
+        self._reshare |= bool(self._elected.electorates)
 
     def to_announce_again(self) -> frozenset[IPAddress]:
         """Addresses that another node answered for, too; each is told once."""
         return self._handover.again()
+
+    def station_of(self, node: str, address: IPAddress) -> bytes | None:
+        """The hardware address at which a live peer answers for the address, or None where that is not known."""
+        member = self.alive.get(node)
+        wanted = self._desired.addresses.get(address) if self._desired is not None else None
+        if member is None or wanted is None:
+            return None
+        offer = interface_for(address, wanted.interfaces, member.offers or ())
+        return offer.mac if offer is not None else None
 
     def contest(self, address: IPAddress, mac: bytes) -> bool:
         """A frame of `mac` claims an address that this node answers for. Returns whether it is a live peer's, which
@@ -208,6 +231,9 @@ class Agreement:
                     letter.peer,
                     replace(self.answer_to(letter.peer, now), claims=letter.claims, ceded=letter.ceded),
                 )
+        for peer, shares in self._sharing.letters(now):
+            if peer in self.peers:
+                yield peer, replace(self.answer_to(peer, now), shares=shares)
 
     def leave(self, now: float) -> None:
         """Tell peers, from the next heartbeat on, not to count on this node, and hand over to them."""
@@ -217,6 +243,7 @@ class Agreement:
     def relinquish(self, now: float) -> Assignment:
         """Answer for nothing from this moment on, until elected again."""
         self._handover.clear()
+        self._sharing.clear()
         self._letters.clear()
         if self._desired is not None:
             self._elect(self._desired, now)
@@ -233,10 +260,9 @@ class Agreement:
         members = {**self.alive, self._me: Member(self._me, self.standing, self._offers)}
         self._elected = assign(desired, members, self._me, self._links)
         stands = self.standing in ELIGIBLE or self.standing is Standing.LEAVING
-        places = {(link.index, link.mac) for link in self._links if usable(link)} if stands else set()
-
-        def may_linger(placement: Placement) -> bool:
-            return (placement.index, placement.mac) in places
+        places = {(link.index, link.mac) for link in self._links if usable(link)} if stands else ()
+        self._places = frozenset(places)
+        self._reshare = True
 
         def eligible(address: IPAddress) -> bool:
             return not explain(desired.addresses[address], members, (self._me,))
@@ -246,17 +272,36 @@ class Agreement:
             self._elected.owned,
             alive=frozenset(self.alive),
             heard=self._membership.reached(),
-            may_linger=may_linger,
+            may_linger=self._may_linger,
             eligible=eligible,
             leave_at=self._leave_at,
         )
         self._handover.elected(view, now)
 
+    def _may_linger(self, placement: Placement) -> bool:
+        return (placement.index, placement.mac) in self._places
+
+    def _share(self, now: float) -> None:
+        self._reshare = False
+        wanted = (self._desired or NOTHING_DESIRED).addresses
+        standpoint = Standpoint(
+            self._elected,
+            self._handover.answered,
+            alive=frozenset(self.alive),
+            serving=frozenset(name for name, each in self.alive.items() if each.standing in ELIGIBLE),
+            reached=self._membership.reached(),
+            leaving=self.standing is Standing.LEAVING,
+            proven=lambda address: not wanted[address].probe or self._handover.was_announced(address),
+            may_linger=self._may_linger,
+        )
+        self._sharing.update(standpoint, now)
+
     def _assign(self) -> None:
         owners = self._elected.owners
         if claimants := self._handover.claimants():
             owners = {**owners, **claimants}
-        self.assignment = replace(self._elected, owners=owners, owned=dict(self._handover.answered))
+        owned = dict(self._handover.answered)
+        self.assignment = replace(self._elected, owners=owners, owned=owned, shares=self._sharing.shares)
 
     def _beaten(self, now: float) -> None:
         self._last_beat = now

@@ -101,14 +101,17 @@ def poll(address: IPv4Address, station: bytes, own: IPv4Address, mac: bytes) -> 
     return Arp(header, REQUEST, mac, own, _NO_MAC, address).encode()
 
 
-def announcements(address: IPv4Address, mac: bytes) -> tuple[bytes, bytes]:
-    """The two broadcast frames that move `address` to `mac` in every neighbour's cache.
+def announcements(
+    address: IPv4Address, mac: bytes, *, sender: bytes | None = None, to: bytes = BROADCAST
+) -> tuple[bytes, bytes]:
+    """The two frames that move `address` to `mac` in every neighbour's cache, or in that of the station `to` alone.
 
     Both forms, since hosts differ in which they heed: the request is RFC 5227's announcement (section 3 says
-    why it is to be preferred), the reply is what older hosts and some firewalls wait for.
+    why it is to be preferred), the reply is what older hosts and some firewalls wait for. A station other than
+    that at `mac` may send them: `sender`.
     """
-    header = EthernetHeader(BROADCAST, mac, ETHERTYPE_ARP)
+    header = EthernetHeader(to, sender or mac, ETHERTYPE_ARP)
     return (
         Arp(header, REQUEST, mac, address, _NO_MAC, address).encode(),
-        Arp(header, REPLY, mac, address, BROADCAST, address).encode(),
+        Arp(header, REPLY, mac, address, to, address).encode(),
     )

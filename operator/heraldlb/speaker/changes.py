@@ -24,6 +24,18 @@ class Announcing:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientsShared:
+    """These nodes, this one among them, share the clients of an address that this node announces. With none, this
+    node serves all of them.
+
+    Comes after Announcing, and again when the nodes change. Withdrawn ends it, too.
+    """
+
+    address: IPAddress
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """This node stopped answering for the address; `new_owner` is the node it believes answers now."""
 
@@ -88,6 +100,6 @@ class OwnersChanged:
     """Of the interfaces that agents offer, this node's and dead ones' included."""
 
 
-AddressChange = Announcing | Withdrawn | NotEligible | NotEligibleOver | Conflict | ConflictOver
+AddressChange = Announcing | ClientsShared | Withdrawn | NotEligible | NotEligibleOver | Conflict | ConflictOver
 
 Change = AddressChange | PeersChanged | OwnersChanged

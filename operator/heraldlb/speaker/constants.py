@@ -136,6 +136,41 @@ SETTLED_AFTER: Final = 1.0
 """Seconds after which an announcement of an address is old enough that it is repeated when it turns out that
 another node answered, too."""
 
+# Sharing the clients of an address.
+
+SHARE_LINGER: Final = 0.06
+"""Seconds for which a node that shares an address no more goes on answering its former clients: until the last copy
+of that news is out (CLAIM_COPIES_AFTER). Longer, two would answer one client for longer than a message takes."""
+
+SHARES_REFRESH: Final = 1.0
+"""Seconds after which the next peer is told anew which addresses this node shares. Bounds how long a peer goes by
+what it missed: as many seconds as there are peers."""
+
+MAX_CLIENTS_PER_ADDRESS: Final = 4_096
+"""Clients of one shared address that a node remembers, the least recently seen forgotten first: the neighbours of a
+large LAN. One that is forgotten asks by itself when its node is gone. Bounds the memory that a host which forges
+requests can fill, and the frames that a change of the sharers costs."""
+
+MAX_CLIENTS: Final = 16_384
+"""Clients remembered of all shared addresses together; as MAX_CLIENTS_PER_ADDRESS."""
+
+CLIENTS_PER_MESSAGE: Final = 28
+"""Clients that one message tells another sharer of, so that it fits an Ethernet frame with those of IPv6, too."""
+
+CLIENTS_INTERVAL: Final = 0.002
+"""Seconds between two such messages to one peer: 4,096 clients take a third of a second, and no socket's buffer
+overflows with them and loses heartbeats."""
+
+MAX_TOLD_CLIENTS: Final = 512
+"""Clients in one message that is read; as MAX_HEARD."""
+
+UPDATE_AFTER: Final = (0.0, 0.1, 1.0)
+"""Seconds after a change of the sharers at which a client that moved is told which node it belongs to: three times,
+as RFC 4861 section 7.2.6 has it (MAX_NEIGHBOR_ADVERTISEMENT). Refreshed as announcements are (REFRESH_INTERVAL)."""
+
+UPDATES_PER_TURN: Final = 64
+"""Clients told before the loop looks at its sockets again; as ANNOUNCEMENTS_PER_TURN."""
+
 # Announcing.
 
 ANNOUNCE_AFTER: Final = (0.0, 0.1, 0.3, 1.0, 2.0, 4.0, 15.0, 40.0)

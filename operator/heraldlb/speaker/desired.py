@@ -24,6 +24,8 @@ class Announceable:
     weights: Mapping[str, int] = field(default_factory=dict)
     """Preferences among the candidates; one that is not named weighs 0. Of those that can announce the address, one
     of the heaviest does."""
+    per_client: bool = field(default=False, kw_only=True)
+    """Whether all nodes that may announce the address share its clients; else one of them serves them all."""
     probe: bool = field(default=False, kw_only=True)
     """Whether the LAN is to be probed for the address first: nobody has announced it in all its life."""
 

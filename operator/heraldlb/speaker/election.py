@@ -57,6 +57,14 @@ def elect(wanted: Mapping[IPAddress, Announceable], members: Mapping[str, Member
     return owners
 
 
+def electorates(
+    wanted: Mapping[IPAddress, Announceable], members: Mapping[str, Member]
+) -> dict[IPAddress, Electorate]:
+    """For each address all nodes of which one would be elected."""
+    found = _electorates(wanted, members)
+    return {address: electorate for electorate, addresses in found.items() for address in addresses}
+
+
 def explain(wanted: Announceable, members: Mapping[str, Member], nodes: Iterable[str]) -> dict[str, Ineligible]:
     """What keeps each of these nodes from announcing the address; those that could are left out."""
     reasons: dict[str, Ineligible] = {}

@@ -199,6 +199,10 @@ class Handover:
         found, self._again = frozenset(self._again), set()
         return found
 
+    def was_announced(self, address: IPAddress) -> bool:
+        """Whether some node has announced the address, as claims say; no other host has it then."""
+        return address in self._known
+
     def claimants(self) -> dict[IPAddress, str]:
         """Who answers for what this node has yielded."""
         return {address: each.claimant for address, each in self._yielded.items() if address not in self.answered}

@@ -11,7 +11,7 @@ import logging
 import select
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker import constants
 from heraldlb.speaker.agreement import Agreement
 from heraldlb.speaker.changes import Change, Conflict, ConflictOver, OwnersChanged, PeersChanged
+from heraldlb.speaker.clients import Clients, Update
 from heraldlb.speaker.courier import Courier
 from heraldlb.speaker.defence import Defences
 from heraldlb.speaker.desired import Desired
@@ -56,7 +57,8 @@ class Loop:
         self.turned = clock()
         self._counters = Counters()
         self._agreement = Agreement(settings, time.time_ns(), self.turned)
-        self._schedule = AnnouncementSchedule()
+        self._schedule: AnnouncementSchedule[IPAddress] = AnnouncementSchedule()
+        self._clients = Clients()
         self._defences = Defences()
         self._probing = Probing()
         # The assignment without what is still under trial: what LAN and agent know of.
@@ -162,6 +164,10 @@ class Loop:
             for address in self._schedule.due(clock(), constants.ANNOUNCEMENTS_PER_TURN)
             if self._announce(address)
         ]
+        for update in self._clients.due(clock(), constants.UPDATES_PER_TURN):
+            self._update(update)
+        for peer, clients in self._clients.letters(clock()):
+            self._courier.send(peer, replace(self._agreement.answer_to(peer, now), clients=clients))
         # Who hears of a claim stops answering: the LAN must know of this node before.
         if announced or undecided:
             self._agreement.announced(announced, now)
@@ -177,6 +183,7 @@ class Loop:
         times = (
             self._agreement.deadline,
             self._schedule.next_due(),
+            self._clients.next_due(),
             self._probing.next_due(),
             self._leave_at,
         )
@@ -206,8 +213,10 @@ class Loop:
             if receipt.round_trip is not None:
                 self._counters.measured(receipt.round_trip)
             if receipt.verdict is Verdict.ACCEPTED:
-                for address in message.claims:
+                for address in (*message.claims, *(each for each, does in message.shares.items() if does)):
                     self._probing.prove(address)
+                for sighting in message.clients:
+                    self._clients.seen(*sighting)
             if receipt.answer:
                 self._courier.send(message.sender, self._agreement.answer_to(message.sender, now))
 
@@ -220,7 +229,7 @@ class Loop:
         """Before addresses are given up: what was asked until now may have come too early for their next owner."""
         for lane, port in self._lanes.values():
             for claim in lane.serve(clock, self._agreement.answer_until):
-                if claim.address in self._agreement.assignment.owned:
+                if self._agreement.assignment.placement(claim.address) is not None:
                     self._on_claim(port, claim, clock())
 
     def _on_claim(self, port: Port, claim: Claim, now: float) -> None:
@@ -234,7 +243,10 @@ class Loop:
             and not self._agreement.contest(claim.address, claim.mac)
             and self._leave_at is None
         ):
-            port.announce(claim.address)
+            if claim.address in self._shown.shares:
+                self._clients.renew(claim.address, now)
+            else:
+                port.announce(claim.address)
 
     # Decisions.
 
@@ -265,7 +277,7 @@ class Loop:
             self._carry_out(before, after)
         for address in self._agreement.to_announce_again():
             self._schedule.start(address, now)
-        if self._leave_at is not None and (now >= self._leave_at or not after.owned):
+        if self._leave_at is not None and (now >= self._leave_at or not (after.owned or after.shares)):
             self._stopped = True
 
     def _carry_out(self, before: Assignment, after: Assignment) -> None:
@@ -291,23 +303,33 @@ class Loop:
         owned = {address: at for address, at in assignment.owned.items() if address not in self._probing}
         before, after = self._shown, replace(assignment, owned=owned)
         self._shown = after
-        self._arrange_ports(assignment.owned)
+        self._arrange_ports(assignment)
         now = clock()
-        for address in before.owned.keys() - after.owned.keys():
-            self._schedule.stop(address)
+        self._clients.share(after.shares, now)
+        for address in (before.owned.keys() | before.shares) - (after.owned.keys() | after.shares):
             self._counters.addresses.pop(address, None)
-            if self._defences.released(address):
+            if address not in before.owned:
+                self._defences.released(address)
+        for address in before.owned.keys() ^ after.owned.keys():
+            self._schedule.stop(address)
+            if self._defences.released(address) and address in before.owned:
                 self._tell(ConflictOver(address))
         for address, placement in after.owned.items():
-            if before.owned.get(address) != placement:
-                self._counters.addresses.setdefault(address, AddressCounters())
+            # Where nobody shares it any more everybody comes here, also who never asked in this node's hearing.
+            alone = before.sharers(address) and not after.sharers(address)
+            if before.owned.get(address) != placement or alone:
                 self._schedule.start(address, now)
+        for address in after.owned.keys() | after.shares.keys():
+            share = after.shares.get(address)
+            counters = self._counters.addresses.setdefault(address, AddressCounters())
+            counters.sharers = len(share.sharers) if share is not None else 1
         for change in changes(before, after, time.time()):
             self._tell(change)
 
-    def _arrange_ports(self, owned: Mapping[IPAddress, Placement]) -> None:
+    def _arrange_ports(self, assignment: Assignment) -> None:
         wanted: dict[Placement, list[IPAddress]] = {}
-        for address, placement in owned.items():
+        shared = {address: share.placement for address, share in assignment.shares.items()}
+        for address, placement in (shared | dict(assignment.owned)).items():
             wanted.setdefault(placement, []).append(address)
         for port in list(self._ports.values()):
             if port.placement not in wanted:
@@ -318,7 +340,7 @@ class Loop:
                     self._open_port(placement)
                 probed = {address for address in addresses if address in self._probing}
                 answered = [address for address in addresses if address not in probed]
-                self._ports[placement.index].own(answered, probed)
+                self._ports[placement.index].own(answered, probed, assignment.shares)
             except OSError as error:
                 # Others can serve what this interface cannot, once they hear that it is not offered.
                 log.warning("leaving out %s until an interface changes: %s", placement.interface, error)
@@ -329,7 +351,7 @@ class Loop:
         self._agreement.use(link for link in self._links.links() if link.index not in self._broken)
 
     def _open_port(self, placement: Placement) -> None:
-        port = self._ports[placement.index] = Port(placement, self._counters)
+        port = self._ports[placement.index] = Port(placement, self._counters, self._clients)
         for lane in port.lanes:
             self._lanes[lane.fileno()] = (lane, port)
             self._epoll.register(lane, select.EPOLLIN)
@@ -347,10 +369,13 @@ class Loop:
         for peer in self._agreement.beat(now):
             self._courier.send(peer, self._agreement.message_to(peer, now))
             self._poll(peer)
+        # Of what is shared, its owner tells.
         for address, mac in self._defences.strangers(now, self._agent_macs):
-            self._tell(self._conflict(address, mac))
+            if address in self._shown.owned:
+                self._tell(self._conflict(address, mac))
         for address in self._defences.over(now, self._agent_macs):
-            self._tell(ConflictOver(address))
+            if address in self._shown.owned:
+                self._tell(ConflictOver(address))
 
     def _poll(self, peer: str) -> None:
         offers = self._agreement.polls(peer)
@@ -377,14 +402,27 @@ class Loop:
         return Conflict(address, format_mac(mac), interface, announced=address not in self._probing)
 
     def _announce(self, address: IPAddress) -> bool:
-        """Whether it was announced, and not given up meanwhile or under trial."""
+        """Whether it was announced, and not given up meanwhile or under trial.
+
+        An announcement would draw everybody's clients here: while others share them, they are told one by one.
+        """
         port = self._port_of(address) if address in self._shown.owned else None
-        if port is not None:
+        if port is not None and not self._shown.sharers(address):
             port.announce(address)
         return port is not None
 
+    def _update(self, update: Update) -> None:
+        port = self._port_of(update.address)
+        if port is None:
+            return
+        here = update.owner == self._settings.node_name
+        mac = port.placement.mac if here else self._agreement.station_of(update.owner, update.address)
+        if mac is not None:
+            port.update(update, mac)
+            self._counters.client_updates += 1
+
     def _port_of(self, address: IPAddress) -> Port | None:
-        placement = self._agreement.assignment.owned.get(address)
+        placement = self._agreement.assignment.placement(address)
         return self._ports.get(placement.index) if placement is not None else None
 
     def _tell(self, change: Change) -> None:

@@ -6,10 +6,11 @@
     | HMAC-SHA256 over all before it, its first 16 octets
 
 All numbers in network byte order. Sections: the peers heard and the interfaces offered, which together make a
-message complete; claims of single addresses; in a large cluster also a summary of the sender's view, and what it
-knows of third nodes (see `topology`). Sections of a type that is not known are skipped, so that agents of
-neighbouring releases understand each other; another version is another protocol. No field is a wall-clock time, so
-nodes' clocks may disagree: freshness is shown by the echo (see `membership`).
+message complete; claims of single addresses, and whether their clients are shared; in a large cluster also a
+summary of the sender's view, and what it knows of third nodes (see `topology`). Sections of a type that is not
+known are skipped, so that agents of neighbouring releases understand each other; another version is another
+protocol. No field is a wall-clock time, so nodes' clocks may disagree: freshness is shown by the echo (see
+`membership`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from heraldlb.speaker.constants import (
     MAX_NAME,
     MAX_PREFIXES,
     MAX_REPORTED,
+    MAX_TOLD_CLIENTS,
 )
+from heraldlb.speaker.ethernet import is_unicast
 from heraldlb.speaker.interfaces import Offer, Prefix
 from heraldlb.speaker.standing import Standing
 
@@ -56,9 +59,15 @@ _CLAIMS: Final = 3
 _VIEW: Final = 4
 _REPORT: Final = 5
 _CEDED: Final = 6
+_SHARES: Final = 7
+_CLIENTS: Final = 8
 
 _MAX_HELD: Final = 0xFFFF_FFFF
 _MAX_REPORT_HEARD: Final = 255
+
+
+Sighting = tuple[IPAddress, bytes, IPAddress]
+"""An address whose clients are shared, and one of them: its hardware address, and one that it asked from."""
 
 
 class MessageError(ValueError):
@@ -122,6 +131,10 @@ class Message:
     """Addresses that the sender owns and has announced, each with the term of its ownership."""
     ceded: Mapping[IPAddress, int] = field(default_factory=dict, kw_only=True)
     """Addresses that the sender answers for and does not take to be its own, as `claims`."""
+    shares: Mapping[IPAddress, int] = field(default_factory=dict, kw_only=True)
+    """Whether the sender is one of those that share the clients of each address: 1, or else 0."""
+    clients: tuple[Sighting, ...] = field(default=(), kw_only=True)
+    """Some of the sender's own clients, to a node that may have to serve them one day."""
     summary: Summary | None = field(default=None, kw_only=True)
     reports: tuple[Report, ...] = field(default=(), kw_only=True)
 
@@ -155,10 +168,13 @@ def encode(message: Message, key: bytes) -> bytes:
         body += _SECTION.pack(_VIEW, _SUMMARY.size) + _SUMMARY.pack(message.summary.since, message.summary.digest)
     for report in message.reports[:MAX_REPORTED]:
         body += _encode_report(report)
-    for kind, terms in ((_CLAIMS, message.claims), (_CEDED, message.ceded)):
+    for kind, terms in ((_CLAIMS, message.claims), (_CEDED, message.ceded), (_SHARES, message.shares)):
         if terms:
             value = _encode_terms(terms)
             body += _SECTION.pack(kind, len(value)) + value
+    if message.clients:
+        value = _encode_sightings(message.clients)
+        body += _SECTION.pack(_CLIENTS, len(value)) + value
     return body + _tag(body, key)
 
 
@@ -197,6 +213,8 @@ def _decode_body(body: bytes) -> Message:
         complete=told.complete,
         claims=told.claims,
         ceded=told.ceded,
+        shares=told.shares,
+        clients=told.clients,
         summary=told.summary,
         reports=told.reports,
     )
@@ -212,6 +230,8 @@ class _Told:
     complete: bool
     claims: Mapping[IPAddress, int]
     ceded: Mapping[IPAddress, int]
+    shares: Mapping[IPAddress, int]
+    clients: tuple[Sighting, ...]
     summary: Summary | None
     reports: tuple[Report, ...]
 
@@ -228,6 +248,8 @@ def _decode_told(octets: bytes, size: int) -> _Told:
     summary = None
     claims: dict[IPAddress, int] = {}
     ceded: dict[IPAddress, int] = {}
+    shares: dict[IPAddress, int] = {}
+    clients: list[Sighting] = []
     reports: list[Report] = []
     for kind, value in _sections(octets[size:]):
         if kind == _HEARD:
@@ -239,15 +261,34 @@ def _decode_told(octets: bytes, size: int) -> _Told:
             claims.update(_decode_terms(value))
         elif kind == _CEDED:
             ceded.update(_decode_terms(value))
+        elif kind == _SHARES:
+            shares.update(_decode_terms(value))
+        elif kind == _CLIENTS:
+            clients.extend(_decode_sightings(value))
         elif kind == _VIEW:
             summary = Summary(*_SUMMARY.unpack(value))
         elif kind == _REPORT:
             reports.append(_decode_report(value))
     if len(heard) > MAX_HEARD or len(offers) > MAX_INTERFACES or len(reports) > MAX_REPORTED:
         raise MessageError(f"{len(heard)} peers, {len(offers)} interfaces and {len(reports)} reports are too many")
-    if len(claims) > MAX_CLAIMS or len(ceded) > MAX_CLAIMS:
-        raise MessageError(f"{len(claims)} claimed and {len(ceded)} ceded addresses are too many")
-    return _Told(name.decode(), heard, tuple(offers), complete, claims, ceded, summary, tuple(reports))
+    if max(map(len, (claims, ceded, shares))) > MAX_CLAIMS:
+        raise MessageError(
+            f"{len(claims)} claimed, {len(ceded)} ceded, {len(shares)} shared addresses are too many"
+        )
+    if len(clients) > MAX_TOLD_CLIENTS:
+        raise MessageError(f"{len(clients)} clients are too many")
+    return _Told(
+        name.decode(),
+        heard,
+        tuple(offers),
+        complete,
+        claims,
+        ceded,
+        shares,
+        tuple(clients),
+        summary,
+        tuple(reports),
+    )
 
 
 def _sections(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -305,14 +346,38 @@ def _encode_terms(terms: Mapping[IPAddress, int]) -> bytes:
 def _decode_terms(value: bytes) -> Iterator[tuple[IPAddress, int]]:
     position = 0
     while position < len(value):
-        version = value[position]
-        size = {4: 4, 6: 16}.get(version)
-        if size is None:
-            raise MessageError(f"an address of IP version {version}")
-        packed = value[position + 1 : position + 1 + size]
-        [term] = _TERM.unpack_from(value, position + 1 + size)
-        yield (IPv4Address(packed) if version == 4 else IPv6Address(packed)), term
-        position += 1 + size + _TERM.size
+        address, position = _decode_address(value, position)
+        [term] = _TERM.unpack_from(value, position)
+        yield address, term
+        position += _TERM.size
+
+
+def _encode_sightings(sightings: Sequence[Sighting]) -> bytes:
+    return b"".join(
+        bytes((address.version,)) + address.packed + station + bytes((host.version,)) + host.packed
+        for address, station, host in sightings
+    )
+
+
+def _decode_sightings(value: bytes) -> Iterator[Sighting]:
+    position = 0
+    while position < len(value):
+        address, position = _decode_address(value, position)
+        station = value[position : position + 6]
+        host, position = _decode_address(value, position + 6)
+        if not is_unicast(station):
+            raise MessageError("a client at a group or null hardware address")
+        yield address, station, host
+
+
+def _decode_address(value: bytes, position: int) -> tuple[IPAddress, int]:
+    """The address there, after an octet that tells its version, and where it ends."""
+    version, start = value[position], position + 1
+    if version == 4:
+        return IPv4Address(value[start : start + 4]), start + 4
+    if version == 6:
+        return IPv6Address(value[start : start + 16]), start + 16
+    raise MessageError(f"an address of IP version {version}")
 
 
 @lru_cache(maxsize=1_024)

@@ -158,6 +158,12 @@ def announcement(address: IPv6Address, mac: bytes) -> bytes:
     return NeighborAdvertisement(header, address, ALL_NODES, address, override=True, link_layer=mac).encode()
 
 
+def update(address: IPv6Address, mac: bytes, *, sender: bytes, to: bytes, host: IPv6Address) -> bytes:
+    """The same to one neighbour alone: `host`, at `to`. `sender` is the station that sends it."""
+    header = EthernetHeader(to, sender, ETHERTYPE_IPV6)
+    return NeighborAdvertisement(header, address, host, address, override=True, link_layer=mac).encode()
+
+
 def solicited_node(address: IPv6Address) -> IPv6Address:
     """The multicast group that solicitations for `address` are sent to (RFC 4291 section 2.7.1)."""
     return IPv6Address(_SOLICITED_NODE | int(address) & 0xFF_FFFF)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.speaker.changes import Announcing, Change, NotEligible, NotEligibleOver, Withdrawn
+from heraldlb.speaker.changes import Announcing, Change, ClientsShared, NotEligible, NotEligibleOver, Withdrawn
 from heraldlb.speaker.desired import Desired
-from heraldlb.speaker.election import Ineligible, Member, elect, explain
+from heraldlb.speaker.election import Electorate, Ineligible, Member, elect, electorates, explain
 from heraldlb.speaker.ethernet import format_mac
 from heraldlb.speaker.interfaces import Link, interface_for
+from heraldlb.speaker.rendezvous import favourite
 from heraldlb.speaker.standing import ELIGIBLE
 
 
@@ -24,6 +25,33 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """One node's part in an address whose clients several nodes share.
+
+    A client is a station, known by its hardware address: it has one neighbour cache entry for the address,
+    whichever protocol addresses of its own it asks from.
+    """
+
+    address: IPAddress
+    me: str
+    sharers: frozenset[str]
+    """The nodes that share the clients from here on. At least one."""
+    placement: Placement
+    lead: bool = False
+    """Whether this node is the address' owner, who besides answers those that ask whether the address is free."""
+    former: frozenset[str] = frozenset()
+    """Not empty: this node shares no more, and for a moment still answers its clients of when these shared."""
+
+    def owner(self, station: bytes) -> str:
+        """The node that the client belongs to."""
+        return favourite(self.address.packed + station, self.sharers)
+
+    def answers(self, station: bytes) -> bool:
+        """Whether this node answers that client."""
+        return favourite(self.address.packed + station, self.former or self.sharers) == self.me
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """Who owns what, as this node sees it."""
 
@@ -32,8 +60,25 @@ class Assignment:
     owned: Mapping[IPAddress, Placement] = field(default_factory=dict)
     """The addresses that this node answers for, and where. While one is handed over, its owner is another
     already."""
+    shares: Mapping[IPAddress, Share] = field(default_factory=dict)
+    """Of these addresses, owned or not, it answers its own clients only."""
+    electorates: Mapping[IPAddress, Electorate] = field(default_factory=dict)
+    """The nodes that should share each address' clients, by the election; other addresses are left out."""
+    shareable: Mapping[IPAddress, Placement] = field(default_factory=dict)
+    """Where this node can, of those that it should share."""
     ineligible: Mapping[IPAddress, Mapping[str, Ineligible]] = field(default_factory=dict)
     """Addresses without an owner; empty while this node does not serve, since then it cannot know."""
+
+    def placement(self, address: IPAddress) -> Placement | None:
+        """Where this node answers for the address, for all clients or some."""
+        if (placement := self.owned.get(address)) is not None:
+            return placement
+        return share.placement if (share := self.shares.get(address)) is not None else None
+
+    def sharers(self, address: IPAddress) -> frozenset[str]:
+        """The nodes that share the clients of an owned address; empty where one serves them all."""
+        share = self.shares.get(address)
+        return share.sharers if share is not None and share.lead and len(share.sharers) > 1 else frozenset()
 
 
 NOTHING_ASSIGNED = Assignment()
@@ -46,17 +91,22 @@ def assign(desired: Desired, members: Mapping[str, Member], me: str, links: Iter
     own = members[me]
     owners = elect(desired.addresses, members)
     owned: dict[IPAddress, Placement] = {}
+    shared = electorates({a: each for a, each in desired.addresses.items() if each.per_client}, members)
+    shareable: dict[IPAddress, Placement] = {}
     ineligible: dict[IPAddress, Mapping[str, Ineligible]] = {}
     for address, owner in owners.items():
-        if owner == me:
-            wanted = desired.addresses[address]
-            offer = interface_for(address, wanted.interfaces, own.offers or ())
+        if owner == me or me in shared.get(address, ()):
+            offer = interface_for(address, desired.addresses[address].interfaces, own.offers or ())
             if offer is not None and (link := by_name.get(offer.name)) is not None:
-                owned[address] = Placement(link.index, link.name, link.mac)
+                placement = Placement(link.index, link.name, link.mac)
+                if owner == me:
+                    owned[address] = placement
+                if address in shared:
+                    shareable[address] = placement
         elif owner is None and own.standing in ELIGIBLE:
             wanted = desired.addresses[address]
             ineligible[address] = explain(wanted, members, sorted({me, *desired.peers, *wanted.candidates}))
-    return Assignment(owners, owned, ineligible)
+    return Assignment(owners, owned, electorates=shared, shareable=shareable, ineligible=ineligible)
 
 
 def changes(before: Assignment, after: Assignment, wall_time: float) -> Iterator[Change]:
@@ -70,6 +120,9 @@ def changes(before: Assignment, after: Assignment, wall_time: float) -> Iterator
     for address, placement in after.owned.items():
         if before.owned.get(address) != placement:
             yield Announcing(address, placement.interface, format_mac(placement.mac), wall_time)
+        known = before.sharers(address) if address in before.owned else frozenset()
+        if (sharers := after.sharers(address)) != known:
+            yield ClientsShared(address, tuple(sorted(sharers)))
     for address, reasons in after.ineligible.items():
         if before.ineligible.get(address) != reasons:
             yield NotEligible(address, reasons)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.bpf import ARP_PATTERN, NDP_PATTERN, Pattern, Range, cover
+from heraldlb.speaker.clients import Clients, Update
 from heraldlb.speaker.constants import FILTER_RANGES, FRAMES_PER_TURN
 from heraldlb.speaker.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV6
-from heraldlb.speaker.ownership import Placement
+from heraldlb.speaker.ownership import Placement, Share
 from heraldlb.speaker.responder import Claim, Responder
 from heraldlb.speaker.sockets import MulticastGroups, attach_filter, open_packet_socket
 from heraldlb.speaker.stats import Counters
@@ -90,10 +91,10 @@ class Port:
     """Open while at least one address is owned on the interface. Closing it discards frames that nobody has
     read yet, which is how a node that was away avoids answering questions it no longer has a say in."""
 
-    def __init__(self, placement: Placement, counters: Counters) -> None:
+    def __init__(self, placement: Placement, counters: Counters, clients: Clients) -> None:
         """Raises OSError: the interface is gone, or the process lacks CAP_NET_RAW."""
         self.placement = placement
-        self._responder = Responder(placement.mac, counters)
+        self._responder = Responder(placement.mac, counters, clients)
         arp_socket = open_packet_socket(placement.interface, ETHERTYPE_ARP)
         try:
             ndp_socket = open_packet_socket(placement.interface, ETHERTYPE_IPV6)
@@ -105,11 +106,13 @@ class Port:
         self._ndp = Lane(ndp_socket, NDP_PATTERN, 6, self._responder.react_to_ndp, counters)
         self.lanes = (self._arp, self._ndp)
 
-    def own(self, addresses: Iterable[IPAddress], probed: Collection[IPAddress] = ()) -> None:
-        """Answer for these and no others; report claims to them and to those `probed`. Raises OSError if the
-        interface is gone."""
+    def own(
+        self, addresses: Iterable[IPAddress], probed: Collection[IPAddress], shares: Mapping[IPAddress, Share]
+    ) -> None:
+        """Answer for these and no others, of those among `shares` this node's clients only; report claims to them
+        and to those `probed`. Raises OSError if the interface is gone."""
         answered = tuple(addresses)
-        self._responder.own(answered, probed)
+        self._responder.own(answered, probed, shares)
         self._groups.set(self._responder.groups())
         for lane in self.lanes:
             lane.let_in((*answered, *probed))
@@ -118,6 +121,11 @@ class Port:
         """Tell the LAN that the address is here."""
         for frame in self._responder.announcement(address):
             self._lane_of(address).send(frame)
+
+    def update(self, update: Update, mac: bytes) -> None:
+        """Tell one client that the address is at `mac`."""
+        for frame in self._responder.update(update, mac):
+            self._lane_of(update.address).send(frame)
 
     def probe(self, address: IPAddress) -> None:
         """Ask the LAN whether a host has the address."""

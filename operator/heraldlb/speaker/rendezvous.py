@@ -47,9 +47,19 @@ def share_out(addresses: tuple[IPAddress, ...], nodes: frozenset[str]) -> Mappin
     return {address: name for name, asking in taken.items() for _, _, address in asking}
 
 
+def favourite(octets: bytes, nodes: frozenset[str]) -> str:
+    """The node that `octets` belong to, whatever belongs to whom besides: it keeps its node for as long as that is
+    one of `nodes`. Some node is needed."""
+    return _heaviest(_digest(octets), _hashed(nodes))[1]
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def _hash(name: bytes) -> int:
-    return int.from_bytes(blake2b(name, digest_size=8).digest())
+    return _digest(name)
+
+
+def _digest(octets: bytes) -> int:
+    return int.from_bytes(blake2b(octets, digest_size=8).digest())
 
 
 # Of equal weights the first counts, so that not even then an order matters.

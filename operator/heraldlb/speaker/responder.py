@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -11,8 +11,10 @@ from typing import Final
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker import arp, ndp
+from heraldlb.speaker.clients import Clients, Update
 from heraldlb.speaker.constants import MULTICAST_ANSWERS_PER_SECOND, REMEMBERED_FRAMES
 from heraldlb.speaker.ethernet import BROADCAST, FrameError
+from heraldlb.speaker.ownership import Share
 from heraldlb.speaker.pacing import TokenBucket
 from heraldlb.speaker.stats import AddressCounters, Counters
 
@@ -26,6 +28,8 @@ class Outcome(StrEnum):
     MALFORMED = "Malformed"
     UNRELATED = "Unrelated"
     """For another address or another host, or an answer that asks nothing."""
+    OTHERS_CLIENT = "OthersClient"
+    """Asks for an address whose clients several nodes share, and belongs to another of them."""
     LIMITED = "Limited"
     """Answers to all nodes are limited; the sender will ask again."""
 
@@ -48,6 +52,8 @@ class _Reading:
     reply: bytes | None = None
     claim: Claim | None = None
     to_all: bool = False
+    client: tuple[IPAddress, bytes, IPAddress] | None = None
+    """A shared address, and who asks for it: its hardware and its protocol address."""
 
 
 _UNRELATED: Final = _Reading(Outcome.UNRELATED)
@@ -60,16 +66,25 @@ class Responder:
     A neighbour that asks again sends the same octets, so the reply to a frame is made once and remembered.
     """
 
-    def __init__(self, mac: bytes, counters: Counters) -> None:
+    def __init__(self, mac: bytes, counters: Counters, clients: Clients | None = None) -> None:
         self._mac = mac
         self._counters = counters
+        self._clients = clients if clients is not None else Clients()
+        self._shares: Mapping[IPAddress, Share] = {}
         self._addresses: dict[bytes, IPAddress] = {}
         self._silent: frozenset[IPAddress] = frozenset()
         self._multicast = TokenBucket(MULTICAST_ANSWERS_PER_SECOND)
         self.own(())
 
-    def own(self, addresses: Iterable[IPAddress], probed: Collection[IPAddress] = ()) -> None:
-        """Answer for these and no others; look out for claims to them and to those `probed`."""
+    def own(
+        self,
+        addresses: Iterable[IPAddress],
+        probed: Collection[IPAddress] = (),
+        shares: Mapping[IPAddress, Share] | None = None,
+    ) -> None:
+        """Answer for these and no others, of those among `shares` this node's clients only; look out for claims to
+        them and to those `probed`."""
+        self._shares = shares or {}
         self._silent = frozenset(probed)
         self._addresses = {address.packed: address for address in (*addresses, *probed)}
         self._read_arp = lru_cache(REMEMBERED_FRAMES)(self._arp)
@@ -97,6 +112,14 @@ class Responder:
             return arp.probe(address, self._mac)
         return ndp.probe(address, self._mac)
 
+    def update(self, update: Update, mac: bytes) -> tuple[bytes, ...]:
+        """The frames that tell one client that the address is at `mac`, be that here or elsewhere."""
+        if isinstance(update.address, IPv4Address):
+            return arp.announcements(update.address, mac, sender=self._mac, to=update.station)
+        if isinstance(update.host, IPv4Address):
+            return ()
+        return (ndp.update(update.address, mac, sender=self._mac, to=update.station, host=update.host),)
+
     def groups(self) -> frozenset[IPv6Address]:
         """The multicast groups in which solicitations for the owned addresses, and claims to them, arrive."""
         owned = [address for address in self._addresses.values() if isinstance(address, IPv6Address)]
@@ -107,12 +130,14 @@ class Responder:
             self._counters.frames[Outcome.LIMITED] += 1
             return None
         self._counters.frames[reading.outcome] += 1
+        if reading.client is not None:
+            self._clients.seen(*reading.client)
         if (counters := reading.counters) is not None:
             if reading.claim is not None:
                 counters.claims += 1
             else:
                 counters.requests += 1
-                counters.answers += 1
+                counters.answers += reading.reply is not None
         return reading.reply or reading.claim
 
     def _arp(self, frame: bytes) -> _Reading:
@@ -130,7 +155,10 @@ class Responder:
             return _UNRELATED
         if wanted in self._silent:
             return self._claim(wanted, packet.sender_mac) if packet.sender_ip == arp.UNSPECIFIED else _UNRELATED
-        return _Reading(Outcome.ANSWERED, self._of(wanted), arp.answer(packet, self._mac))
+        reply = arp.answer(packet, self._mac)
+        if (share := self._shares.get(wanted)) is not None:
+            return self._shared(share, reply, packet.sender_mac, packet.sender_ip)
+        return _Reading(Outcome.ANSWERED, self._of(wanted), reply)
 
     def _ndp(self, frame: bytes) -> _Reading:
         try:
@@ -151,7 +179,21 @@ class Responder:
         probing = message.source == ndp.UNSPECIFIED
         if wanted in self._silent:
             return self._claim(wanted, station) if probing else _UNRELATED
-        return _Reading(Outcome.ANSWERED, self._of(wanted), ndp.answer(message, self._mac), to_all=probing)
+        reply = ndp.answer(message, self._mac)
+        if (share := self._shares.get(wanted)) is not None:
+            return self._shared(share, reply, station, message.source)
+        return _Reading(Outcome.ANSWERED, self._of(wanted), reply, to_all=probing)
+
+    def _shared(self, share: Share, reply: bytes, station: bytes, host: IPAddress) -> _Reading:
+        """What a question for a shared address means. One that asks whether the address is free is no client."""
+        counters, client = self._of(share.address), (share.address, station, host)
+        if host in (arp.UNSPECIFIED, ndp.UNSPECIFIED):
+            if not share.lead:
+                return _Reading(Outcome.OTHERS_CLIENT, counters)
+            return _Reading(Outcome.ANSWERED, counters, reply, to_all=host == ndp.UNSPECIFIED)
+        if not share.answers(station):
+            return _Reading(Outcome.OTHERS_CLIENT, counters, client=client)
+        return _Reading(Outcome.ANSWERED, counters, reply, client=client)
 
     def _claim(self, address: IPAddress, mac: bytes) -> _Reading:
         counters = self._of(address) if address not in self._silent else None

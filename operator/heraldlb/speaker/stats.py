@@ -19,6 +19,8 @@ class AddressStats:
     answers: int
     announcements: int
     """Times it was announced (for IPv4 two frames each)."""
+    sharers: int
+    """Nodes that share its clients, this one among them; 1 where this node serves them all."""
     claims: int
     """Frames in which somebody else claimed it."""
 
@@ -41,6 +43,8 @@ class SpeakerStats:
     """Heartbeats sent."""
     send_errors: int
     """Frames and heartbeats that the kernel did not take."""
+    client_updates: int
+    """Times a client was told that it belongs to another of the nodes that share an address."""
     probes: int
     """Probes sent for addresses that nobody had announced before."""
     probe_conflicts: int
@@ -65,11 +69,12 @@ class AddressCounters:
     requests: int = 0
     answers: int = 0
     announcements: int = 0
+    sharers: int = 1
     claims: int = 0
 
     def read(self) -> AddressStats:
         """As they are now."""
-        return AddressStats(self.requests, self.answers, self.announcements, self.claims)
+        return AddressStats(self.requests, self.answers, self.announcements, self.sharers, self.claims)
 
 
 @dataclass(slots=True)
@@ -81,6 +86,7 @@ class Counters:
     frames: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     send_errors: int = 0
+    client_updates: int = 0
     probes: int = 0
     probe_conflicts: int = 0
     fenced: int = 0
@@ -104,6 +110,7 @@ class Counters:
             frames=dict(list(self.frames.items())),
             sent=self.sent,
             send_errors=self.send_errors,
+            client_updates=self.client_updates,
             probes=self.probes,
             probe_conflicts=self.probe_conflicts,
             fenced=self.fenced,

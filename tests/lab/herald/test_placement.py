@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -182,6 +183,42 @@ def test_a_cordoned_node_hands_its_addresses_over(shop: Shop, herald: Product, l
             assert herald.placements()[address].since != since[address]
     finally:
         lab.kubectl("uncordon", node)
+
+
+def test_balanced_per_client_each_client_is_answered_by_one_node_and_all_nodes_have_some(
+    shop: Shop, herald: Product, lab: Lab, lan: Lan
+) -> None:
+    door, nodes = shop.doors[0], sorted(lab.nodes)
+    stations = [f"02:66:6f:00:01:{number:02x}" for number in range(30)]
+    shared = f"; {len(nodes)} nodes share its clients: {', '.join(nodes)}"
+    with policy(lab, balancing="PerClient"):
+        for address in door.addresses:
+            wait_for(
+                f"{address} to be said to be shared",
+                lambda a=address: condition(herald.record(a), "Announced").get("message", "").endswith(shared),  # type: ignore[misc]
+                PATIENCE,
+            )
+        began = time.monotonic()
+
+        def answerers(address: str, station: str) -> set[str]:
+            lan.ask_as(station, address)
+            return {said.mac for said in lan.answers(address, began) if said.to == station}
+
+        for address in door.addresses:
+            for station in stations:
+                wait_for("an answer", lambda a=address, s=station: answerers(a, s), PATIENCE)  # type: ignore[misc]
+            by_station = [answerers(address, station) for station in stations]
+            assert all(len(macs) == 1 for macs in by_station), by_station
+            assert set.union(*by_station) == herald.macs()
+            herald.fetch(address)
+    lan.await_sole_answerer(door.addresses, herald.macs())
+    for address in door.addresses:
+        herald.fetch(address)
+        wait_for(
+            f"{address} to be said to be shared no more",
+            lambda a=address: "share" not in condition(herald.record(a), "Announced")["message"],  # type: ignore[misc]
+            PATIENCE,
+        )
 
 
 def test_what_hinders_each_node_is_told_anew_when_it_changes(

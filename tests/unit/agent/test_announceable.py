@@ -296,6 +296,20 @@ def test_interfaces_come_from_the_policies_that_cover_the_address(cluster: Made)
     assert found.interfaces == InterfaceFilter(("eth*",), ("eth9",))
 
 
+def test_one_policy_that_asks_for_it_has_nodes_share_an_addresss_clients(cluster: Made) -> None:
+    def shared() -> bool:
+        found = wanted(cluster)
+        assert found is not None
+        return found.per_client
+
+    assert not shared()
+    cluster.add_policy("elsewhere", addressPools=["dmz"], balancing="PerClient")
+    cluster.add_policy("here", balancing="Single")
+    assert not shared()
+    cluster.add_policy("here-too", balancing="PerClient")
+    assert shared()
+
+
 def test_equal_candidates_and_interfaces_are_one_object_so_that_elections_are_cheap(cluster: Made) -> None:
     cluster.add_policy("lan", interfaces={"include": ["eth*"]})
     record, under, shared = cluster.record(ADDRESS), rules(cluster), Shared()

@@ -69,6 +69,10 @@ class Cluster:
 
     snapshot: Snapshot | None = None
     probation: float = 10.0
+    per_client: bool = False
+    """Whether the nodes share the clients of each address."""
+    probe: bool = False
+    """Whether the addresses were never announced; a node that takes one finds it free at once."""
 
     def start(
         self,
@@ -91,7 +95,11 @@ class Cluster:
         if snapshot is None:
             snapshot = dict.fromkeys(ADDRESSES, frozenset(self.names))
         peers = {each: Peer(each, (ip_address("10.0.0.1"),)) for each in self.names if each != name}
-        return Desired({a: Announceable(a, candidates=names) for a, names in snapshot.items()}, peers)
+        wanted = {
+            address: Announceable(address, candidates=names, per_client=self.per_client, probe=self.probe)
+            for address, names in snapshot.items()
+        }
+        return Desired(wanted, peers)
 
     def show(self, snapshot: Snapshot, *names: str) -> None:
         """Let these nodes, or all, know of another state of the cluster's objects."""
@@ -152,8 +160,19 @@ class Cluster:
         return {name: set(self._answered_by(node)) for name, node in self.nodes.items()}
 
     def _answered_by(self, node: Node) -> Collection[IPAddress]:
-        answers = node.running and self.now + node.clock_offset < node.agreement.answer_until
-        return node.agreement.assignment.owned.keys() if answers else ()
+        return node.agreement.assignment.owned.keys() if self._may_answer(node) else ()
+
+    def _may_answer(self, node: Node) -> bool:
+        return node.running and self.now + node.clock_offset < node.agreement.answer_until
+
+    def answering_client(self, address: IPAddress, station: bytes) -> list[str]:
+        """The nodes that would answer this client for the address now."""
+        found = []
+        for name, node in self.nodes.items():
+            share = node.agreement.assignment.shares.get(address) if self._may_answer(node) else None
+            if share.answers(station) if share is not None else address in self._answered_by(node):
+                found.append(name)
+        return found
 
     def everything_owned_once(self, among: Iterable[str] | None = None) -> bool:
         return all(len(self.owners(address, among)) == 1 for address in ADDRESSES)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heraldlb.speaker.constants import CLAIMS_PER_MESSAGE, MAX_MESSAGE_SIZE, MAX_REPORTED
+from heraldlb.speaker.constants import CLAIMS_PER_MESSAGE, CLIENTS_PER_MESSAGE, MAX_MESSAGE_SIZE, MAX_REPORTED
+from heraldlb.speaker.ethernet import is_unicast
 from heraldlb.speaker.interfaces import Offer
 from heraldlb.speaker.messages import (
     Echo,
@@ -38,6 +39,7 @@ offers = st.builds(
     st.binary(min_size=6, max_size=6),
     st.lists(prefixes, max_size=4).map(tuple),
 )
+macs = st.binary(min_size=6, max_size=6).filter(is_unicast)
 terms = st.dictionaries(st.ip_addresses(), st.integers(0, 2**32 - 1), max_size=5)
 reports = st.builds(
     Report,
@@ -59,6 +61,8 @@ messages = st.builds(
     st.lists(offers, max_size=4).map(tuple),
     claims=terms,
     ceded=terms,
+    shares=terms,
+    clients=st.lists(st.tuples(st.ip_addresses(), macs, st.ip_addresses()), max_size=3).map(tuple),
     summary=st.none() | st.builds(Summary, numbers, numbers),
     reports=st.lists(reports, max_size=3).map(tuple),
 )
@@ -127,6 +131,18 @@ def test_as_many_claims_as_go_into_one_message_fit_an_ethernet_frame() -> None:
     claims = {IPv6Address("fd00::") + n: n for n in range(CLAIMS_PER_MESSAGE)}
     message = Message("node-1", 1, 1, Standing.SERVING, Echo(1, 1), claims=claims)
     assert len(encode(message, KEY)) <= 1_452
+
+
+def test_as_many_clients_as_go_into_one_message_fit_an_ethernet_frame() -> None:
+    sighting = (IPv6Address("fd00::9"), b"\x02" * 6, IPv6Address("fd00::1"))
+    told = Message("n" * 40, 1, 1, Standing.SERVING, complete=False, clients=(sighting,) * CLIENTS_PER_MESSAGE)
+    assert len(encode(told, KEY)) <= 1_452
+
+
+def test_a_client_that_is_no_single_station_is_refused() -> None:
+    sighting = (IPv6Address("fd00::9"), b"\xff" * 6, IPv6Address("fd00::1"))
+    with pytest.raises(MessageError):
+        decode(encode(Message("a", 1, 1, Standing.SERVING, clients=(sighting,)), KEY), [KEY])
 
 
 def test_a_section_of_a_later_release_is_skipped() -> None:

@@ -12,7 +12,9 @@ from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, I
 from scapy.layers.l2 import ARP, Ether
 
 from heraldlb.speaker import arp, ndp
+from heraldlb.speaker.clients import Clients, Update
 from heraldlb.speaker.constants import MULTICAST_ANSWERS_PER_SECOND
+from heraldlb.speaker.ownership import Placement, Share
 from heraldlb.speaker.responder import Claim, Outcome, Responder
 from heraldlb.speaker.stats import Counters
 
@@ -182,3 +184,86 @@ def test_what_happens_to_an_address_is_counted(responder: Responder, counters: C
     counted = counters.addresses[V4]
     assert (counted.requests, counted.answers, counted.announcements, counted.claims) == (1, 1, 1, 1)
     assert counters.frames == {Outcome.ANSWERED: 1, Outcome.CLAIM: 1, Outcome.MALFORMED: 1}
+
+
+OWNER = Share(V4, "us", frozenset({"us", "them"}), Placement(2, "eth0", OURS)).owner(THEIRS)
+"""The node that the client belongs to, of two that share the address."""
+
+
+def shared(me: str, counters: Counters, clients: Clients, *, lead: bool = False) -> Responder:
+    """A responder of the node `me` for addresses that it shares with another."""
+    sharers = frozenset({"us", "them"})
+    # The same hash decides for both addresses, as far as these tests go.
+    shares = {
+        address: Share(address, me if number == 4 else _as_for_ipv4(me), sharers, Placement(2, "eth0", OURS), lead)
+        for number, address in ((4, V4), (6, V6))
+    }
+    clients.share(shares, 0.0)
+    made = Responder(OURS, counters, clients)
+    made.own([V4, V6], shares=shares)
+    return made
+
+
+def _as_for_ipv4(me: str) -> str:
+    """The name under which a node owns for V6 what `me` owns for V4."""
+    owner = Share(V6, me, frozenset({"us", "them"}), Placement(2, "eth0", OURS)).owner(THEIRS)
+    other = {"us": "them", "them": "us"}
+    return owner if me == OWNER else other[owner]
+
+
+STRANGER = "them" if OWNER == "us" else "us"
+
+
+def test_of_a_shared_address_the_clients_node_answers_and_another_is_silent_also_to_the_client_alone(
+    counters: Counters,
+) -> None:
+    for frame in (who_has(), who_has(dst=OURS.hex(":"))):
+        assert isinstance(shared(OWNER, counters, Clients()).react_to_arp(frame, 0.0), bytes)
+        assert shared(STRANGER, counters, Clients()).react_to_arp(frame, 0.0) is None
+    assert isinstance(shared(OWNER, counters, Clients()).react_to_ndp(solicit(), 0.0), bytes)
+    assert shared(STRANGER, counters, Clients()).react_to_ndp(solicit(), 0.0) is None
+    assert counters.frames == {Outcome.ANSWERED: 3, Outcome.OTHERS_CLIENT: 3}
+    assert (counters.addresses[V4].requests, counters.addresses[V4].answers) == (4, 2)
+
+
+@pytest.mark.parametrize("sender", ["10.0.0.1", "10.0.0.77"])
+def test_a_client_belongs_to_one_node_whichever_address_it_asks_from(sender: str, counters: Counters) -> None:
+    assert isinstance(shared(OWNER, counters, Clients()).react_to_arp(who_has(sender=sender), 0.0), bytes)
+
+
+@pytest.mark.parametrize("node", ["us", "them"])
+def test_who_asks_whether_a_shared_address_is_free_is_answered_by_the_lead_alone(
+    node: str, counters: Counters
+) -> None:
+    clients = Clients()
+    lead, other = (shared(node, counters, clients, lead=leads) for leads in (True, False))
+    assert isinstance(lead.react_to_arp(who_has(sender="0.0.0.0"), 0.0), bytes)
+    assert isinstance(lead.react_to_ndp(solicit(src="::"), 0.0), bytes)
+    assert other.react_to_arp(who_has(sender="0.0.0.0"), 0.0) is None
+    assert other.react_to_ndp(solicit(src="::"), 0.0) is None
+    assert len(clients) == 0
+
+
+def test_who_asks_for_a_shared_address_is_remembered_whoever_answers(counters: Counters) -> None:
+    for node in ("us", "them"):
+        clients = Clients()
+        responder = shared(node, counters, clients)
+        responder.react_to_arp(who_has(), 0.0)
+        responder.react_to_arp(who_has(), 1.0)
+        assert len(clients) == 1
+        responder.react_to_ndp(solicit(), 0.0)
+        assert len(clients) == 2
+
+
+def test_a_client_is_told_by_frames_to_itself_alone_where_the_address_is(responder: Responder) -> None:
+    mac = bytes.fromhex("020000000002")
+    for frame in responder.update(Update(V4, THEIRS, IPv4Address("10.0.0.1"), "them"), mac):
+        told = arp.decode(frame)
+        assert (told.ethernet.destination, told.ethernet.source) == (THEIRS, OURS)
+        assert (told.sender_mac, told.sender_ip, told.target_ip) == (mac, V4, V4)
+    [frame] = responder.update(Update(V6, THEIRS, IPv6Address("fd00::1"), "them"), mac)
+    advertised = ndp.decode(frame)
+    assert isinstance(advertised, ndp.NeighborAdvertisement)
+    assert (advertised.ethernet.destination, advertised.ethernet.source) == (THEIRS, OURS)
+    assert (advertised.destination, advertised.target, advertised.link_layer) == (IPv6Address("fd00::1"), V6, mac)
+    assert (advertised.override, advertised.solicited) == (True, False)

@@ -65,10 +65,11 @@ class Crowd:
         wait = max(0.0, min(limit, self._timers[0][0] - self._clock()))
         began = time.monotonic()
         ready = self._selector.select(wait)
-        self._stood_still += max(0.0, time.monotonic() - began - wait - _LATE)
-        for key, _ in ready:
-            self._receive(key.data)
+        begun = time.monotonic()
+        self._stood_still += max(0.0, begun - began - wait - _LATE)
         now = self._clock()
+        for key, _ in ready:
+            self._receive(key.data, now)
         while self._timers[0][0] <= now:
             _, number = heapq.heappop(self._timers)
             member = self._members[number]
@@ -76,13 +77,16 @@ class Crowd:
             if member.next_beat <= now:
                 self._beat(member, now)
             heapq.heappush(self._timers, (member.next_beat, number))
+        # With more to do than it can, it lives more slowly: no member is dead because others are busy.
+        self._stood_still += max(0.0, time.monotonic() - begun - _LATE)
 
     def complete(self) -> int:
         """How many members know all others to live."""
         return sum(len(each.membership.members()) == len(self._addresses) - 1 for each in self._members)
 
     def _clock(self) -> float:
-        """Seconds but those that this process had no processor for, which makes nobody late for another here."""
+        """Seconds but those that this process had no processor for, or was busy for too many at once, which makes
+        nobody late for another here."""
         return time.monotonic() - self._stood_still
 
     def _member(self, name: str, number: int) -> _Member:
@@ -105,8 +109,7 @@ class Crowd:
             self._send(member, peer, now)
         member.next_beat = now + member.membership.interval
 
-    def _receive(self, member: _Member) -> None:
-        now = self._clock()
+    def _receive(self, member: _Member, now: float) -> None:
         while True:
             try:
                 datagram = member.socket.recv(MAX_MESSAGE_SIZE + 1)

@@ -167,7 +167,8 @@ class Loop:
         for update in self._clients.due(clock(), constants.UPDATES_PER_TURN):
             self._update(update)
         for peer, clients in self._clients.letters(clock()):
-            self._courier.send(peer, replace(self._agreement.answer_to(peer, now), clients=clients))
+            if peer in self._agreement.peers:
+                self._courier.send(peer, replace(self._agreement.answer_to(peer, now), clients=clients))
         # Who hears of a claim stops answering: the LAN must know of this node before.
         if announced or undecided:
             self._agreement.announced(announced, now)

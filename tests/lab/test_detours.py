@@ -18,6 +18,7 @@ from scapy.layers.l2 import Ether
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.detouring import DetourRole
+from heraldlb.agent.formers import LIMIT
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress
 from heraldlb.forwarding.onlink import on_link
 from heraldlb.speaker.changes import OwnersChanged
@@ -108,13 +109,13 @@ class Agent:
 
 
 @asynccontextmanager
-async def agent(net: Net, node: str = NEXT, *, keep: bool = True) -> AsyncIterator[Agent]:
+async def agent(net: Net, node: str = NEXT, *, keep: bool = True, limit: float = LIMIT) -> AsyncIterator[Agent]:
     cluster = Cluster()
 
     def neighbours(hosts: Iterable[IPAddress]) -> Mapping[IPAddress, int]:
         return run_in(Surroundings(network=named(net.prefix + node)), lambda: on_link(hosts))
 
-    role = DetourRole(cluster, node, net.nft(node), neighbours, keep=keep)
+    role = DetourRole(cluster, node, net.nft(node), neighbours, keep=keep, limit=limit)
     running = asyncio.create_task(role.run())
     made = Agent(net, node, role, cluster)
     for each in NODES:
@@ -226,6 +227,24 @@ async def test_connections_follow_and_new_ones_are_the_next_owners(net: Net, fam
             fresh = await net.gather("client", VIP[family], 80)
             assert {each.seen for each in fresh} <= BY_NODE[family][NEXT]
         assert all([await answered(each) for each in connections]), "an agent's end ends nothing"
+
+
+@both_families
+async def test_connections_of_either_node_live_on_when_the_address_goes_back(net: Net, family: Family) -> None:
+    async with opened(net, family) as connections, agent(net) as there, agent(net, FORMER) as here:
+        there.owner(FORMER)
+        here.owner(FORMER)
+        await there.until(family, active=True)
+        for each in (there, here):
+            each.owner(NEXT)
+        move(net, family, NEXT)
+        await here.until(family, active=True)
+        connections += [await net.connect("client", VIP[family], 80) for _ in range(4)]
+        assert all([await answered(each) for each in connections])
+        for each in (there, here):
+            each.owner(FORMER)
+        move(net, family, FORMER)
+        assert all([await answered(each) for each in connections])
 
 
 @both_families
@@ -381,6 +400,15 @@ async def test_datagrams_go_where_the_address_is(net: Net, family: Family) -> No
         move(net, family, NEXT)
         answers = await net.gather("client", VIP[family], 80, "UDP")
         assert {each.seen for each in answers} <= BY_NODE[family][NEXT]
+
+
+@both_families
+async def test_a_detour_has_an_end_in_time(net: Net, family: Family) -> None:
+    async with agent(net, limit=1.0) as there:
+        there.owner(FORMER)
+        await there.until(family, active=True)
+        there.owner(NEXT)
+        await there.until(family, active=False)
 
 
 @both_families

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from heraldlb.agent.cluster import Cluster
-from heraldlb.agent.formers import Formers
-from heraldlb.api.ranges import IPAddress, family_of
+from heraldlb.agent.formers import LIMIT, Formers
+from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.services import first_of_family
 from heraldlb.forwarding import detour
 from heraldlb.forwarding.detour import Detours, Hop
@@ -37,15 +37,26 @@ OnLink = Callable[[Iterable[IPAddress]], Mapping[IPAddress, int]]
 class DetourRole:
     """Keeps the kernel's tables equal to who owned what. They stay when the process ends, as forwarding does."""
 
-    def __init__(self, cluster: Cluster, node_name: str, runner: Runner, on_link: OnLink, *, keep: bool) -> None:
-        """`keep`: whether connections are to follow; else what an agent with other settings left is removed."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        node_name: str,
+        runner: Runner,
+        on_link: OnLink,
+        *,
+        keep: bool,
+        limit: float = LIMIT,
+    ) -> None:
+        """`keep`: whether connections are to follow; else what an agent with other settings left is removed.
+        `limit`: for so many seconds after a takeover."""
         self._cluster = cluster
         self._runner = runner
         self._on_link = on_link
         self._keep = keep
-        self._formers = Formers(node_name)
+        self._formers = Formers(node_name, limit)
         self._owners: OwnersChanged | None = None
         self._loaded: Detours | None = None
+        self._refusal = ""
         self._changed = asyncio.Event()
 
     def owners_changed(self, change: OwnersChanged) -> None:
@@ -96,31 +107,42 @@ class DetourRole:
                 await self._changed.wait()
 
     async def _wanted(self, owners: OwnersChanged) -> Detours:
+        formers = self._formers.known(time.monotonic())
         gateways = {
-            address: gateway
-            for address, node in self._formers.known(time.monotonic()).items()
-            if (gateway := self._gateway(node, address)) is not None
+            (node, family): gateway
+            for node in set(formers.values())
+            for family in FAMILIES
+            if (gateway := self._gateway(node, family)) is not None
         }
-        interfaces = await asyncio.to_thread(self._on_link, frozenset(gateways.values()))
+        interfaces = await asyncio.to_thread(self._on_link, gateways.values())
         hops = {
-            address: Hop(gateway, interfaces[gateway])
-            for address, gateway in gateways.items()
-            if gateway in interfaces
+            place: Hop(gateway, interfaces[gateway]) for place, gateway in gateways.items() if gateway in interfaces
         }
-        return Detours(hops, frozenset(owners.owners), owners.macs)
+        return Detours(
+            {
+                address: hop
+                for address, node in formers.items()
+                if (hop := hops.get((node, family_of(address)))) is not None
+            },
+            frozenset(owners.owners),
+            owners.macs,
+        )
 
-    def _gateway(self, name: str, address: IPAddress) -> IPAddress | None:
+    def _gateway(self, name: str, family: Family) -> IPAddress | None:
         """Where that node is reached, if it lives. An agent that said goodbye, as for an upgrade, leaves behind a
         node that goes on forwarding: then the API server says whether it lives."""
         node = self._cluster.node(name)
         if node is None or name in self._cluster.lost or not (name in self._cluster.alive or node.ready):
             return None
-        return first_of_family(node.internal_ips, family_of(address))
+        return first_of_family(node.internal_ips, family)
 
     async def _apply(self, text: str) -> bool:
         try:
             await self._runner.apply(text)
         except NftError as error:
-            log.warning("connections under way will not follow an address that moves: %s", error)
+            fresh, self._refusal = str(error) != self._refusal, str(error)
+            level = logging.WARNING if fresh else logging.DEBUG
+            log.log(level, "connections under way will not follow an address that moves: %s", error)
             return False
+        self._refusal = ""
         return True

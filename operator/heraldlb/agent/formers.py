@@ -19,8 +19,9 @@ class Formers:
     Whoever owns an address now counts, too, so that nothing is left to be done at the moment of a takeover.
     """
 
-    def __init__(self, me: str) -> None:
+    def __init__(self, me: str, limit: float = LIMIT) -> None:
         self._me = me
+        self._limit = limit
         self._last: dict[IPAddress, str] = {}
         self._taken: dict[IPAddress, float] = {}
 
@@ -43,10 +44,10 @@ class Formers:
         return {
             address: node
             for address, node in self._last.items()
-            if address not in self._taken or now < self._taken[address] + LIMIT
+            if address not in self._taken or now < self._taken[address] + self._limit
         }
 
     def next_expiry(self, now: float) -> float | None:
         """When one is over next, or None."""
-        ends = (since + LIMIT for address, since in self._taken.items() if address in self._last)
+        ends = (since + self._limit for address, since in self._taken.items() if address in self._last)
         return min((end for end in ends if end > now), default=None)

@@ -14,6 +14,7 @@ FORWARDING: Final[dict[Family, str]] = {
     "IPv6": "net.ipv6.conf.all.forwarding",
 }
 BE_LIBERAL: Final = "net.netfilter.nf_conntrack_tcp_be_liberal"
+LOOSE: Final = "net.netfilter.nf_conntrack_tcp_loose"
 FIXED_KERNEL: Final = (6, 1)
 """From here on packets that conntrack finds invalid no longer leave untranslated and reset the connection."""
 
@@ -49,6 +50,15 @@ def preflight(
                 BE_LIBERAL,
                 f"{BE_LIBERAL} is not 1: on kernels before 6.1 long transfers through a Service may be reset. "
                 f"Set it on the node: sysctl -w {BE_LIBERAL}=1",
+            )
+        )
+    if _read(proc_sys, LOOSE) == "0":
+        findings.append(
+            Finding(
+                False,
+                LOOSE,
+                f"{LOOSE} is 0: connections under way break when their address moves to this node. "
+                f"Set it on the node: sysctl -w {LOOSE}=1",
             )
         )
     return tuple(findings)

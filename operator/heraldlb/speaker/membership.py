@@ -432,7 +432,9 @@ class Membership:
             for report in message.reports:
                 self._take_report(report, now)
             record.digest = message.summary.digest
-            record.differs = record.differs + 1 if record.digest != self._digest() else 0
+            # Only neighbours are told of others. While news come from everybody, a view for each would be too dear.
+            if name in self._heard:
+                record.differs = record.differs + 1 if record.digest != self._digest() else 0
         if name in self._heard or not self._meshed:
             return False
         self._heard[name] = record

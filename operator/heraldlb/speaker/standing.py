@@ -1,17 +1,22 @@
 """Whether this node may own addresses: a state machine, written as one pure function.
 
-    start -> JOINING           JOINING -> SERVING, PROBATION or ISOLATED, when all peers are heard or the grace is
-    over PROBATION -> SERVING       when it has held out, or no established node lives any more SERVING ->
-    ESTABLISHED     when it has served for a while any that owns -> ISOLATED  when no peer is heard any more
-    ISOLATED -> JOINING        when one is heard again; -> SERVING when something else vouches for the node any ->
-    JOINING             when the loop finds that it was away (see `loop`) any -> LEAVING             when asked to
-    stop; final
+    start -> JOINING           as does a loop that finds that it was away (see `loop`)
+    JOINING -> SERVING         when all peers are heard or the grace is over
+            -> PROBATION       instead, where established nodes live
+            -> ISOLATED        instead, when nobody is heard
+    PROBATION -> SERVING       when it has held out, or no established node lives any more
+    SERVING -> ESTABLISHED     when it has served for a while
+    any that owns -> ISOLATED  when no peer is heard any more
+    ISOLATED -> JOINING        when one is heard again
+             -> SERVING        when something else vouches for the node
+    any -> LEAVING             when asked to stop; final
 
 JOINING listens and owns nothing, so that a node which starts, or wakes after having been stopped, learns that
 others serve before it answers anything. Then, where nodes are established, it is on PROBATION: elected only for
 what none of them can announce, so that addresses do not hop back the moment a node returns. ISOLATED is a node that
 knows of two peers or more and hears none: more likely it is cut off than they are all dead, so it stays silent,
-unless it has proof that the outside reaches it."""
+unless it has proof that the outside reaches it.
+"""
 
 from __future__ import annotations
 

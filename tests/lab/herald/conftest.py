@@ -79,6 +79,12 @@ def herald(installed: Product) -> Product:
 
 
 @pytest.fixture
+def settled(herald: Product) -> None:
+    """No address is about to move by itself. To be asked for before the shop."""
+    herald.wait_settled()
+
+
+@pytest.fixture
 def lan(lab: Lab) -> Iterator[Lan]:
     with Lan(lab.client) as heard:
         yield heard

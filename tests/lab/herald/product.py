@@ -207,6 +207,14 @@ class Product:
         for node in self.lab.nodes:
             wait_for(f"the agent on {node} to serve", lambda node=node: self.serves(node), PATIENCE)  # type: ignore[misc]
 
+    def wait_settled(self) -> None:
+        """Until no agent is on probation, after which addresses move; long, where the machine starved some."""
+        for node in self.lab.nodes:
+            wait_for(f"{node} to be proven", lambda node=node: not self._on_probation(node), PATIENCE * 5)  # type: ignore[misc]
+
+    def _on_probation(self, node: str) -> bool:
+        return self.metrics(node)["heraldlb_speaker_probation"] == 1
+
 
 def _node(record: Body) -> str:
     return record.get("status", {}).get("node") or ""

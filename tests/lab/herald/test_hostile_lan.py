@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tests.lab.herald.lan import Lan
     from tests.lab.herald.product import Exposed, Product
 
+pytestmark = pytest.mark.usefixtures("settled")
+
 MEMBERSHIP_PORT = 7947
 FLOOD = 2_000
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -42,7 +44,7 @@ _MESSAGES = "heraldlb_speaker_messages_total"
 
 
 @pytest.fixture
-def undisturbed(shop: Shop, herald: Product, lan: Lan) -> Iterator[None]:
+def undisturbed(settled: None, shop: Shop, herald: Product, lan: Lan) -> Iterator[None]:
     """After the test everything is as before it: owners, and since when; restarts; that every address answers."""
     placed, restarts = herald.placements(), herald.restarts()
     yield

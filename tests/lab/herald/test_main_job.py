@@ -7,6 +7,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from lab.waiting import wait_for
 from tests.lab.herald.lan import INTERFACE
 from tests.lab.herald.product import condition
@@ -83,6 +85,7 @@ def test_every_node_answers_on_the_node_port(shop: Shop, lab: Lab) -> None:
             assert lab.client.http_get(str(own), shop.doors[0].node_port).startswith("Hello from web-")
 
 
+@pytest.mark.usefixtures("settled")
 def test_exactly_one_node_answers_for_each_address(shop: Shop, herald: Product, lan: Lan) -> None:
     answered = lan.ask_for(2.0, *shop.addresses)
     assert answered == {address: {herald.mac(herald.owner(address))} for address in shop.addresses}

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.lab.herald.lan import Lan
     from tests.lab.herald.product import Exposed, Product
 
+pytestmark = pytest.mark.usefixtures("settled")
+
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 

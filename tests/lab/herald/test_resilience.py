@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
+
 from lab.waiting import wait_for
 from lab.workloads import service
 from tests.lab.herald.product import PATIENCE, milliseconds
@@ -76,6 +78,7 @@ def _asks(connection: socket.socket) -> bool:
         return False
 
 
+@pytest.mark.usefixtures("settled")
 def test_addresses_answer_and_fail_over_without_the_api_server_and_all_is_told_and_served_after_it(
     shop: Shop, herald: Product, lab: Lab, lan: Lan, record_property: Callable[[str, object], None]
 ) -> None:

@@ -34,3 +34,11 @@ def test_old_kernels_need_a_liberal_conntrack(tmp_path: Path) -> None:
     assert not finding.blocking
     write(tmp_path, "net.netfilter.nf_conntrack_tcp_be_liberal", "1")
     assert preflight("5.15.0-generic", [], tmp_path) == ()
+
+
+def test_a_strict_conntrack_keeps_connections_from_following(tmp_path: Path) -> None:
+    write(tmp_path, "net.netfilter.nf_conntrack_tcp_loose", "0")
+    (finding,) = preflight("6.1.0", [], tmp_path)
+    assert not finding.blocking
+    write(tmp_path, "net.netfilter.nf_conntrack_tcp_loose", "1")
+    assert preflight("6.1.0", [], tmp_path) == ()

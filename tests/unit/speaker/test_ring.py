@@ -44,6 +44,24 @@ def test_neighbours_are_the_nearest_on_either_side_and_the_same_ring_is_seen_by_
     assert all(me in neighbours[other] for me, each in neighbours.items() for other in each)
 
 
+def test_time_is_handed_down_one_chain_from_one_node_through_all_that_answer() -> None:
+    answering = set(ORDER[::2])
+    pacemakers: dict[str, str | None] = {}
+    for me in answering:
+        ring = Ring()
+        ring.arrange(me, ORDER)
+        ring.choose(0.0, answering, answering.__contains__)
+        pacemakers[me] = ring.pacemaker
+        ring.give_up(str(ring.pacemaker))
+        assert ring.pacemaker is None
+    (me,) = (each for each in answering if pacemakers[each] is None)
+    followers = {pacemaker: each for each, pacemaker in pacemakers.items()}
+    chain = [me]
+    while chain[-1] in followers:
+        chain.append(followers[chain[-1]])
+    assert set(chain) == answering
+
+
 def test_a_neighbour_that_is_no_longer_the_nearest_is_heard_for_a_while_unless_it_is_given_up() -> None:
     ring = Ring()
     ring.arrange("me", ORDER)

@@ -50,9 +50,9 @@ and cordoned nodes never announce, unless agents are told to ignore that (`agent
 
 With `balancing: PerClient` the nodes that may announce an address, of those preferred the most, share its clients
 by their hardware addresses. What comes through a router comes as one client. When a node dies only its clients
-move; one that never asked in the hearing of the others asks anew by itself, within a minute as Linux does. The
-ServiceAddress names one of the nodes, and its condition `Announced` all of them; how the load spreads is seen in
-`heraldlb_speaker_answers` of each node.""",
+move. The ServiceAddress names one of the nodes, and its condition `Announced` all of them; how the load spreads is
+seen in `heraldlb_speaker_answers_total` of each node. Clients of an address that one node served until now spread
+as they renew what they know, within a minute as Linux does.""",
     "ServiceAddress": """\
 One for each address that is given or reserved, kept by Herald and named after the address (an IPv6 address as
 its eight groups, joined by `-`). Read it to see who has an address and which node announces it; there is no need

@@ -167,7 +167,8 @@ class Loop:
         for update in self._clients.due(clock(), constants.UPDATES_PER_TURN):
             self._update(update)
         for peer, clients in self._clients.letters(clock()):
-            self._courier.send(peer, replace(self._agreement.answer_to(peer, now), clients=clients))
+            if peer in self._agreement.peers:
+                self._courier.send(peer, replace(self._agreement.answer_to(peer, now), clients=clients))
         # Who hears of a claim stops answering: the LAN must know of this node before.
         if announced or undecided:
             self._agreement.announced(announced, now)
@@ -306,25 +307,32 @@ class Loop:
         self._arrange_ports(assignment)
         now = clock()
         self._clients.share(after.shares, now)
-        for address in (before.owned.keys() | before.shares) - (after.owned.keys() | after.shares):
-            self._counters.addresses.pop(address, None)
-            if address not in before.owned:
-                self._defences.released(address)
-        for address in before.owned.keys() ^ after.owned.keys():
+        for address in before.owned.keys() - after.owned.keys():
             self._schedule.stop(address)
-            if self._defences.released(address) and address in before.owned:
+            if self._defences.released(address):
                 self._tell(ConflictOver(address))
         for address, placement in after.owned.items():
+            if address not in before.owned:
+                # What it knew of claims as one of several sharers it told nobody.
+                self._defences.released(address)
             # Where nobody shares it any more everybody comes here, also who never asked in this node's hearing.
             alone = before.sharers(address) and not after.sharers(address)
             if before.owned.get(address) != placement or alone:
                 self._schedule.start(address, now)
-        for address in after.owned.keys() | after.shares.keys():
-            share = after.shares.get(address)
-            counters = self._counters.addresses.setdefault(address, AddressCounters())
-            counters.sharers = len(share.sharers) if share is not None else 1
+        self._count(before, after)
         for change in changes(before, after, time.time()):
             self._tell(change)
+
+    def _count(self, before: Assignment, after: Assignment) -> None:
+        """Keep counters for what is answered for, alone or with others, and for nothing else."""
+        counted = self._counters.addresses
+        for address in before.placements() - after.placements():
+            counted.pop(address, None)
+        for address in after.placements() - before.placements():
+            counted.setdefault(address, AddressCounters())
+        for address in before.shares.keys() | after.shares.keys():
+            if (counters := counted.get(address)) is not None:
+                counters.sharers = len(after.shares[address].sharers) if address in after.shares else 1
 
     def _arrange_ports(self, assignment: Assignment) -> None:
         wanted: dict[Placement, list[IPAddress]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from heraldlb.api.ranges import IPAddress
@@ -74,6 +75,10 @@ class Assignment:
         if (placement := self.owned.get(address)) is not None:
             return placement
         return share.placement if (share := self.shares.get(address)) is not None else None
+
+    def placements(self) -> AbstractSet[IPAddress]:
+        """All addresses that this node answers for, for all clients or some."""
+        return self.owned.keys() | self.shares.keys() if self.shares else self.owned.keys()
 
     def sharers(self, address: IPAddress) -> frozenset[str]:
         """The nodes that share the clients of an owned address; empty where one serves them all."""

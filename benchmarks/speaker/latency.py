@@ -45,6 +45,8 @@ _REST: Final = 0.0005
 """Seconds between two questions: who answers has gone to sleep by then."""
 GIVEN_UP: Final = 1.0
 """Seconds; a question that is not answered counts as so long."""
+_LOOK_EVERY: Final = 5.0
+"""Seconds between two looks at a speaker's counters; as seldom as metrics are read."""
 SETTLING: Final = 6.0
 """Seconds after which a speaker has told all of its addresses, and repeated it."""
 _ARP: Final = 0x0806
@@ -115,6 +117,7 @@ class Rig(Site):
         elif subject != KERNEL:
             wanted = {address: [subject] for address in addresses(subject)}
             about = {"name": subject, "key": secrets.token_hex(32), "addresses": wanted, "peers": {}}
+            about["look_every"] = _LOOK_EVERY
             self.start(subject, subject, "benchmarks.speaker.node", json.dumps(about))
 
     def _asker(self, subject: str) -> Asker:

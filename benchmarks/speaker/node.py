@@ -2,7 +2,8 @@
 
 JSON: `name`, `key` (hexadecimal), `addresses`: {ADDRESS: [NODE ...]}, `peers`: {NODE: [ADDRESS ...]}. Says, an
 object a line, what it knows of itself whenever that has changed: `time` (of time.monotonic()), `standing`, `alive`
-(live peers), `owned` (how many addresses). SIGTERM: leaves in order.
+(live peers), `owned` (how many addresses). Looks every `look_every` seconds, if that is given; with many addresses a
+look takes long. SIGTERM: leaves in order.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from heraldlb.speaker import Announceable, Desired, Peer, Speaker, SpeakerSettin
 
 _LOOK_EVERY = 0.02
 """Seconds."""
+_SWITCH_INTERVAL = 0.0005
+"""Seconds; what the agent sets."""
 
 
 def _desired(raw: dict[str, Any]) -> Desired:
@@ -33,13 +36,15 @@ def _desired(raw: dict[str, Any]) -> Desired:
 def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     raw = json.loads(sys.argv[1])
+    look_every = raw.get("look_every", _LOOK_EVERY)
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     leaving = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: leaving.set())
     speaker = Speaker(SpeakerSettings(node_name=raw["name"], key=bytes.fromhex(raw["key"])), lambda _: None)
     speaker.start()
     speaker.apply(_desired(raw))
     last: dict[str, object] = {}
-    while not leaving.wait(_LOOK_EVERY):
+    while not leaving.wait(look_every):
         stats = speaker.stats()
         now = {"standing": stats.standing.name, "alive": stats.alive, "owned": len(stats.addresses)}
         if now != last:

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.percentiles import percentile
 from benchmarks.rows import Row
@@ -116,7 +116,12 @@ class Rig(Site):
             self.start(subject, subject, "benchmarks.speaker.bare", mac, *addresses(subject))
         elif subject != KERNEL:
             wanted = {address: [subject] for address in addresses(subject)}
-            about = {"name": subject, "key": secrets.token_hex(32), "addresses": wanted, "peers": {}}
+            about: dict[str, Any] = {
+                "name": subject,
+                "key": secrets.token_hex(32),
+                "addresses": wanted,
+                "peers": {},
+            }
             about["look_every"] = _LOOK_EVERY
             self.start(subject, subject, "benchmarks.speaker.node", json.dumps(about))
 

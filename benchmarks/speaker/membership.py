@@ -13,7 +13,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.rows import Row
 from benchmarks.speaker.site import Site
@@ -30,6 +30,8 @@ _SETTLE: Final = 15.0
 """Seconds after which all have been established and nothing of their start is left."""
 _PATIENCE: Final = 120.0
 """The crowd alone takes half a minute to start."""
+_LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at the measured speaker, which cost it what it has at hand."""
 _SUBJECT: Final = "node-1"
 _CROWD: Final = "node-2"
 
@@ -60,7 +62,8 @@ class _Hundred(Site):
         crowd = {"key": self._key, "addresses": self._addresses, "here": self._others}
         self.start("crowd", _CROWD, "benchmarks.speaker.crowd", json.dumps(crowd))
         peers = {name: [self._addresses[name]] for name in self._others}
-        subject = {"name": self._measured, "key": self._key, "addresses": {}, "peers": peers}
+        subject: dict[str, Any] = {"name": self._measured, "key": self._key, "addresses": {}, "peers": peers}
+        subject["look_every"] = _LOOK_EVERY
         self.start("subject", _SUBJECT, "benchmarks.speaker.node", json.dumps(subject))
         wait_for("all members to know each other", self._is_complete, _PATIENCE)
 

@@ -2,8 +2,8 @@
 
 JSON: `name`, `key` (hexadecimal), `addresses`: {ADDRESS: [NODE ...]}, `peers`: {NODE: [ADDRESS ...]}. Says, an
 object a line, what it knows of itself whenever that has changed: `time` (of time.monotonic()), `standing`, `alive`
-(live peers), `owned` (how many addresses). Looks every `look_every` seconds, if that is given; with many addresses a
-look takes long. SIGTERM: leaves in order.
+(live peers), `owned` (how many addresses). Looks every `look_every` seconds, if that is given; with many addresses
+a look takes long. SIGTERM: leaves in order.
 """
 
 from __future__ import annotations

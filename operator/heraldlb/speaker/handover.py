@@ -173,6 +173,8 @@ class Handover:
             elif address in self._view.mine:
                 self._yielded.pop(address, None)
                 self._take(address, sender)
+                # Yielded to the same peer just before, maybe: then nobody else sees that it was taken anew.
+                self._again.add(address)
 
     def contested(self, peer: str, address: IPAddress) -> None:
         """A peer announced an address that this node answers for. What it said of it may have been lost."""
@@ -195,7 +197,8 @@ class Handover:
         return self._letters.due(now, self._claimed_term, self._ceded_term)
 
     def again(self) -> frozenset[IPAddress]:
-        """Addresses to announce once more, because another node answered, too; each is told once."""
+        """Addresses to announce from the beginning, because another node answers or answered, too; each is told
+        once."""
         found, self._again = frozenset(self._again), set()
         return found
 

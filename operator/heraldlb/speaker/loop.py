@@ -27,6 +27,7 @@ from heraldlb.speaker.desired import Desired
 from heraldlb.speaker.ethernet import format_mac
 from heraldlb.speaker.links import LinkMonitor
 from heraldlb.speaker.membership import Verdict
+from heraldlb.speaker.messages import Message
 from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, changes, owner_changes
 from heraldlb.speaker.pacing import AnnouncementSchedule
 from heraldlb.speaker.polling import Poller
@@ -181,14 +182,16 @@ class Loop:
         self._epoll.register(descriptor, select.EPOLLIN)
 
     def _deadline(self) -> float:
-        times = (
-            self._agreement.deadline,
+        due = self._agreement.deadline
+        for other in (
             self._schedule.next_due(),
             self._clients.next_due(),
             self._probing.next_due(),
             self._leave_at,
-        )
-        return min(each for each in times if each is not None)
+        ):
+            if other is not None and other < due:
+                due = other
+        return due
 
     # Events.
 
@@ -213,13 +216,17 @@ class Loop:
             self._counters.messages[receipt.verdict] += 1
             if receipt.round_trip is not None:
                 self._counters.measured(receipt.round_trip)
-            if receipt.verdict is Verdict.ACCEPTED:
-                for address in (*message.claims, *(each for each, does in message.shares.items() if does)):
-                    self._probing.prove(address)
-                for sighting in message.clients:
-                    self._clients.seen(*sighting)
+            if receipt.verdict is Verdict.ACCEPTED and (message.claims or message.shares or message.clients):
+                self._learn(message)
             if receipt.answer:
                 self._courier.send(message.sender, self._agreement.answer_to(message.sender, now))
+
+    def _learn(self, message: Message) -> None:
+        """What a peer says of addresses beyond the agreement."""
+        for address in (*message.claims, *(each for each, does in message.shares.items() if does)):
+            self._probing.prove(address)
+        for sighting in message.clients:
+            self._clients.seen(*sighting)
 
     def _on_frames(self, lane: Lane, port: Port) -> None:
         for claim in lane.serve(clock, self._agreement.answer_until):

@@ -62,6 +62,9 @@ _CEDED: Final = 6
 _SHARES: Final = 7
 _CLIENTS: Final = 8
 
+# By value, since to ask the enumeration takes as long as all the rest of a header.
+_STANDINGS: Final = tuple(Standing)
+
 _MAX_HELD: Final = 0xFFFF_FFFF
 _MAX_REPORT_HEARD: Final = 255
 
@@ -206,7 +209,7 @@ def _decode_body(body: bytes) -> Message:
         told.name,
         incarnation,
         sequence,
-        Standing(standing),
+        _STANDINGS[standing],
         Echo(echo_incarnation, echo_sequence, held) if echo_incarnation else None,
         told.heard,
         told.offers,

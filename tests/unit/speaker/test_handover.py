@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.speaker.constants import FULL_MESH_NODES, HANDOVER_LIMIT, LEAVE_LINGER, RECLAIM_AFTER
+from heraldlb.speaker.handover import Handover, View
 from heraldlb.speaker.messages import decode, encode
+from heraldlb.speaker.ownership import Placement
 from heraldlb.speaker.standing import Standing
 from tests.unit.speaker.simulation import ADDRESSES, KEY, OVERLAP, Cluster, Snapshot
 
@@ -144,6 +146,21 @@ def test_a_lost_claim_is_asked_for_again(cluster: Cluster) -> None:
     cluster.loss = 0.0
     cluster.run(SETTLED)
     assert cluster.everything_owned_once()
+
+
+def test_who_is_asked_for_what_it_has_just_yielded_announces_it_at_once() -> None:
+    heir = Handover("b")
+    here = Placement(2, "eth0", bytes(6))
+    everything = View({ADDRESS: "b"}, {ADDRESS: here}, alive=frozenset("a"), heard=frozenset("a"))
+    heir.elected(everything, 0.0)
+    heir.announced([ADDRESS], 0.0)
+    # The former owner has claimed it before it knew of the heir, and asks for it since.
+    heir.claimed("a", {ADDRESS: 12}, 0.001)
+    heir.ceded("a", {ADDRESS: 12}, 0.001)
+    assert heir.answered == {ADDRESS: here}
+    assert heir.again() == {ADDRESS}
+    heir.announced([ADDRESS], 0.001)
+    assert {ADDRESS: 13} in [letter.claims for letter in heir.letters(0.001) if letter.peer == "a"]
 
 
 def test_after_a_heal_the_owner_announces_again_what_both_sides_answered_for() -> None:

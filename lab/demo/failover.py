@@ -43,7 +43,8 @@ def announcers(lab: Lab) -> dict[str, str]:
     found = {}
     for record in lab.items("serviceaddresses"):
         status = record.get("status", {})
-        announced = any(each["type"] == "Announced" and each["status"] == "True" for each in status["conditions"])
+        conditions = status.get("conditions", ())
+        announced = any(each["type"] == "Announced" and each["status"] == "True" for each in conditions)
         if announced:
             found[record["spec"]["address"]] = status["node"]
     return found

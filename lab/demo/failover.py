@@ -82,9 +82,12 @@ def power_off_announcer(lab: Lab, terminal: Terminal, address: str, addresses: S
         )
     if any(failures.failed for failures in later.values()):
         terminal.remark(
-            "The pods of a dead node stay endpoints of the Service until Kubernetes misses its heartbeats:"
+            "For Kubernetes the dead node's pod is an endpoint of the Service until it misses the node's heartbeats,"
         )
-        terminal.remark(f"for {NODE_GRACE} s in this lab, {_KUBERNETES_GRACE} s by default.")
+        terminal.remark(
+            f"for {NODE_GRACE} s in this lab, {_KUBERNETES_GRACE} s by default. Herald sends it nothing once its"
+            " agent falls silent."
+        )
     return Outage(node, {each: silences[each] for each in lost})
 
 
@@ -116,6 +119,6 @@ def _tell(
         terminal.remark(f"{name}: no answer for {silence.seconds * 1000:.0f} ms, then by way of another node.")
     if failures.last is not None:
         terminal.remark(
-            f"  {failures.failed} of {failures.begun} connections went to the pod on the dead node and failed, the"
-            f" last {failures.last - off:.1f} s after the power."
+            f"  {failures.failed} of {failures.begun} connections failed, the last {failures.last - off:.1f} s after"
+            " the power."
         )

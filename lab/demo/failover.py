@@ -82,7 +82,8 @@ def power_off_announcer(lab: Lab, terminal: Terminal, address: str, addresses: S
         )
     if any(failures.failed for failures in later.values()):
         terminal.remark(
-            "For Kubernetes the dead node's pod is an endpoint of the Service until it misses the node's heartbeats,"
+            "For Kubernetes the dead node's pod is an endpoint of the Service until it misses the node's"
+            " heartbeats,"
         )
         terminal.remark(
             f"for {NODE_GRACE} s in this lab, {_KUBERNETES_GRACE} s by default. Herald sends it nothing once its"
@@ -119,6 +120,6 @@ def _tell(
         terminal.remark(f"{name}: no answer for {silence.seconds * 1000:.0f} ms, then by way of another node.")
     if failures.last is not None:
         terminal.remark(
-            f"  {failures.failed} of {failures.begun} connections failed, the last {failures.last - off:.1f} s after"
-            " the power."
+            f"  {failures.failed} of {failures.begun} connections failed,"
+            f" the last {failures.last - off:.1f} s after the power."
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.lab import Lab
+from tests.lab.speaker_net import Lan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,3 +28,14 @@ def namespace(lab: Lab) -> Iterator[str]:
     lab.create_namespace(name)
     yield name
     lab.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def lan() -> Iterator[Lan]:
+    """A LAN without a cluster, on which speakers run by themselves."""
+    made = Lan()
+    try:
+        made.build()
+        yield made
+    finally:
+        made.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,16 +16,6 @@ BOTH = pytest.mark.parametrize("address", [ADDRESSES[4][0], ADDRESSES[6][0]], id
 STRANGER = "02:00:00:00:0b:ad"
 QUIET = 1.0
 """Seconds in which something too much would have come."""
-
-
-@pytest.fixture
-def lan() -> Iterator[Lan]:
-    made = Lan()
-    try:
-        made.build()
-        yield made
-    finally:
-        made.close()
 
 
 def asked(frame: Any, address: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
@@ -17,16 +16,6 @@ NEVER = "3600000"
 """Milliseconds: a kernel that asks once an hour."""
 
 BOTH = pytest.mark.parametrize("version", [4, 6], ids=["IPv4", "IPv6"])
-
-
-@pytest.fixture
-def lan() -> Iterator[Lan]:
-    made = Lan()
-    try:
-        made.build()
-        yield made
-    finally:
-        made.close()
 
 
 def start(lan: Lan, version: int) -> str:

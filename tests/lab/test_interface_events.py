@@ -18,16 +18,6 @@ both_families = pytest.mark.parametrize(("address", "network"), ELSEWHERE.values
 
 
 @pytest.fixture
-def lan() -> Iterator[Lan]:
-    made = Lan()
-    try:
-        made.build()
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture
 def monitor(lan: Lan) -> Iterator[LinkMonitor]:
     opened = run_in(Surroundings(network=named(lan.namespace(NODE))), LinkMonitor)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Iterator
 from ipaddress import ip_network
 from itertools import groupby
 
@@ -18,16 +17,6 @@ from lab.namespaces import Surroundings, named, run_in
 from tests.lab.speaker_net import ADDRESSES, ALL, CLIENT, CLIENT_MAC, MAC, NODES, Lan, question, until
 
 BOTH = pytest.mark.parametrize("address", [ADDRESSES[4][0], ADDRESSES[6][0]], ids=["IPv4", "IPv6"])
-
-
-@pytest.fixture
-def lan() -> Iterator[Lan]:
-    made = Lan()
-    try:
-        made.build()
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

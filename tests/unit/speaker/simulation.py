@@ -237,3 +237,12 @@ class Cluster:
         for _, receiver, datagram in landed:
             if receiver in self.nodes:
                 self.nodes[receiver].inbox.append(datagram)
+
+
+def settled(*names: str, seconds: float = 2.0) -> Cluster:
+    """Nodes that have started together and own every address once."""
+    made = Cluster(names)
+    made.start()
+    made.run(seconds)
+    assert made.everything_owned_once()
+    return made

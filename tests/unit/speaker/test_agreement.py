@@ -14,7 +14,7 @@ from heraldlb.speaker.election import Ineligible
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.messages import Message, decode, encode
 from heraldlb.speaker.standing import Standing
-from tests.unit.speaker.simulation import ADDRESSES, KEY, OVERLAP, STEP, Cluster, Snapshot, link
+from tests.unit.speaker.simulation import ADDRESSES, KEY, OVERLAP, STEP, Cluster, Snapshot, link, settled
 
 NAMES = ("a", "b", "c")
 SETTLED = 2.0
@@ -24,11 +24,7 @@ FAULTS = ("kill", "start", "stop", "resume", "leave", "isolate", "heal", "cut", 
 
 @pytest.fixture
 def cluster() -> Cluster:
-    made = Cluster(NAMES)
-    made.start()
-    made.run(SETTLED)
-    assert made.everything_owned_once()
-    return made
+    return settled(*NAMES, seconds=SETTLED)
 
 
 def an_owner(cluster: Cluster) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from heraldlb.speaker.constants import FAILURE_TIMEOUT, FULL_MESH_NODES, HEARTBEAT_INTERVAL
-from tests.unit.speaker.simulation import ADDRESSES, Cluster
+from tests.unit.speaker.simulation import ADDRESSES, Cluster, settled
 
 NAMES = tuple(f"node-{number}" for number in range(FULL_MESH_NODES + 2))
 SETTLED = 2.0
@@ -13,11 +13,7 @@ SETTLED = 2.0
 
 @pytest.fixture
 def cluster() -> Cluster:
-    made = Cluster(NAMES)
-    made.start()
-    made.run(SETTLED)
-    assert made.everything_owned_once()
-    return made
+    return settled(*NAMES, seconds=SETTLED)
 
 
 def test_addresses_of_a_dead_node_move_within_the_timeout(cluster: Cluster) -> None:

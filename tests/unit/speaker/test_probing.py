@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from heraldlb.api.ranges import IPAddress
@@ -26,6 +26,7 @@ ADDRESS, OTHER = IPv4Address("10.0.0.9"), IPv4Address("10.0.0.10")
 HOST, AGENT = bytes.fromhex("020000000099"), bytes.fromhex("020000000002")
 ROUND = PROBE_AFTER[-1] + PROBE_WAIT
 STEP = 0.005
+LAST_CLAIM = 30.0
 
 
 def probing(*addresses: IPAddress) -> Probing:
@@ -182,12 +183,13 @@ def test_a_trial_that_was_stopped_says_whether_a_conflict_ends_and_nothing_more(
 
 
 @settings(max_examples=20)
-@given(st.lists(st.tuples(st.floats(0, 30), st.sampled_from([HOST, b"other!"])), max_size=12))
+@example([(float(second), HOST) for second in range(MAX_CONFLICTS)])
+@given(st.lists(st.tuples(st.floats(0, LAST_CLAIM), st.sampled_from([HOST, b"other!"])), max_size=12))
 def test_whatever_hosts_do_an_address_is_free_only_after_a_whole_quiet_round(
     claims: list[tuple[float, bytes]],
 ) -> None:
     trial, seen = probing(ADDRESS), History()
-    seen.run(trial, 0.0, 60.0, *claims)
+    seen.run(trial, 0.0, LAST_CLAIM + RATE_LIMIT_INTERVAL + 1.0, *claims)
     [free] = seen.free
     assert not [at for at, _ in claims if free - ROUND < at < free - STEP]
     assert (seen.relieved == [free]) == bool(seen.taken)

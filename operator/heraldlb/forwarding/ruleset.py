@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
-from heraldlb.forwarding.elements import HAIRPINS, Chain, Key, chains_of, elements_of, hairpin
+from heraldlb.forwarding.elements import Chain, Key, chains_of, cluster_ip, elements_of, hairpin
 from heraldlb.forwarding.frame import WORDS, chain_statements, frame_statements, remove_statements
 from heraldlb.forwarding.model import Frontend, Plan, ServicePlan
 
@@ -41,6 +41,8 @@ def full(plan: Plan) -> Transaction:
         chains.update(_chains(plan, frontend))
     for address in plan.hairpins:
         added[family_of(address)][hairpin(address)] = ""
+    for address in plan.cluster_ips:
+        added[family_of(address)][cluster_ip(address)] = ""
     statements = list(remove_statements())
     for family in FAMILIES:
         statements.extend(frame_statements(family, plan.frame))
@@ -59,7 +61,7 @@ def diff(old: Plan, new: Plan, chains: frozenset[FamilyChain]) -> Transaction | 
     deleted: dict[Family, Elements] = {family: {} for family in FAMILIES}
     added: dict[Family, Elements] = {family: {} for family in FAMILIES}
     missing: set[FamilyChain] = set()
-    frontends, endpoints = _touched(old, new)
+    frontends, endpoints, cluster_ips = _touched(old, new)
     for frontend in frontends:
         if old.server(frontend) == new.server(frontend):
             continue
@@ -72,6 +74,10 @@ def diff(old: Plan, new: Plan, chains: frozenset[FamilyChain]) -> Transaction | 
         if (address in old.hairpins) != (address in new.hairpins):
             side = added if address in new.hairpins else deleted
             side[family_of(address)][hairpin(address)] = ""
+    for address in cluster_ips:
+        if (address in old.cluster_ips) != (address in new.cluster_ips):
+            side = added if address in new.cluster_ips else deleted
+            side[family_of(address)][cluster_ip(address)] = ""
     weight = sum(map(len, (*deleted.values(), *added.values())))
     if not weight:
         return None
@@ -83,15 +89,17 @@ def removal() -> str:
     return _text(remove_statements())
 
 
-def _touched(old: Plan, new: Plan) -> tuple[set[Frontend], set[IPAddress]]:
-    """Every frontend and every endpoint that a Service which differs has, before or after."""
+def _touched(old: Plan, new: Plan) -> tuple[set[Frontend], set[IPAddress], set[IPAddress]]:
+    """Every frontend, endpoint here and ClusterIP that a Service which differs has, before or after."""
     frontends: set[Frontend] = set()
     endpoints: set[IPAddress] = set()
+    cluster_ips: set[IPAddress] = set()
 
     def touch(service: ServicePlan | None) -> None:
         if service is not None:
             frontends.update(service.servers)
             endpoints.update(service.local_endpoints)
+            cluster_ips.update(service.cluster_ips)
 
     for id_, after in new.services.items():
         before = old.services.get(id_)
@@ -101,7 +109,7 @@ def _touched(old: Plan, new: Plan) -> tuple[set[Frontend], set[IPAddress]]:
     for id_, before in old.services.items():
         if id_ not in new.services:
             touch(before)
-    return frontends, endpoints
+    return frontends, endpoints, cluster_ips
 
 
 def _elements(plan: Plan, frontend: Frontend) -> Elements:
@@ -113,7 +121,7 @@ def _chains(plan: Plan, frontend: Frontend) -> Iterator[FamilyChain]:
     server = plan.server(frontend)
     if server is not None:
         family = family_of(frontend.address)
-        yield from ((family, chain) for chain in chains_of(server))
+        yield from ((family, chain) for chain in chains_of(frontend, server))
 
 
 def _beyond(some: Elements, others: Elements) -> Elements:
@@ -133,7 +141,7 @@ def _changes(
         for family, elements in by_family.items():
             by_map: defaultdict[str, list[str]] = defaultdict(list)
             for (map_, key), value in elements.items():
-                by_map[map_].append(key if verb == "delete" or map_ == HAIRPINS else f"{key} : {value}")
+                by_map[map_].append(f"{key} : {value}" if value and verb == "add" else key)
             for map_, entries in by_map.items():
                 # One entry a line: nft's error messages quote the whole line.
                 body = ",\n".join(entries)

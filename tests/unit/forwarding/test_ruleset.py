@@ -47,6 +47,7 @@ def test_a_full_load_holds_every_frontend_slot_and_hairpin() -> None:
             f"172.16.0.1 . 80 . {LOCAL_SLOTS}": "10.244.1.5 . 8080",
         },
         ("ip", "hairpins"): {"10.244.1.5 . 10.244.1.5": ""},
+        ("ip", "cluster-ips"): {"10.96.0.1": ""},
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
 from heraldlb.forwarding import ruleset
+from heraldlb.forwarding.actual import Tables
 from heraldlb.forwarding.chunks import between, chunks
 from heraldlb.forwarding.mending import Repair, chains_in_use, deletion, repair
 from heraldlb.forwarding.model import Plan, ServicePlan
@@ -18,14 +19,13 @@ from heraldlb.forwarding.nft import NftError, NftFailure, Runner
 from heraldlb.forwarding.quarantine import find_poisoned
 from heraldlb.forwarding.readback import Reader
 from heraldlb.forwarding.ruleset import FamilyChain, differing
-from heraldlb.forwarding.actual import Tables
 
 log = logging.getLogger(__name__)
 
 CHUNK = 5_000
 """Elements in one transaction, so that nobody else who changes rules waits long for the kernel's one lock."""
 
-SPARE_CHAINS = 256
+SPARE_CHAINS = 64
 """Chains that may be out of use before they are looked for and deleted."""
 
 

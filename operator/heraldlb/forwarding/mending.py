@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from heraldlb.api.ranges import FAMILIES, Family, family_of
-from heraldlb.forwarding.elements import Chain, hairpin
+from heraldlb.forwarding.actual import Table, Tables
+from heraldlb.forwarding.elements import SOURCES, Chain
 from heraldlb.forwarding.fingerprint import Outline, outline
 from heraldlb.forwarding.frame import WORDS, chain_statements, frame_statements
 from heraldlb.forwarding.model import Frame, Frontend, Plan
-from heraldlb.forwarding.ruleset import Edit, Elements, FamilyChain, chains_at, elements_at
-from heraldlb.forwarding.actual import Table, Tables
+from heraldlb.forwarding.ruleset import Edit, Elements, FamilyChain, chains_at, elements_at, shared_elements
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,13 @@ def mend(tables: Tables, plan: Plan, used: frozenset[FamilyChain], limit: int) -
             if edit.weight >= limit:
                 yield Mend(edit.text(plan.frame), edit.weight, tuple(frontends))
                 edit, frontends = Edit(), []
-    for address in plan.hairpins:
-        _gather(edit, family_of(address), rest[family_of(address)], {hairpin(address): ""})
+    for family, key in shared_elements(plan):
+        _gather(edit, family, rest[family], {key: ""})
     if edit.weight or edit.chains:
         yield Mend(edit.text(plan.frame), edit.weight, tuple(frontends))
     for family, elements in rest.items():
-        # Verdicts before slots: nobody may be sent to a slot that is gone.
-        stale = sorted(elements.items(), key=lambda element: " . " in element[1])
+        # What asks before what answers: nobody may be sent to a slot, or held to a list of sources, that is gone.
+        stale = sorted(elements.items(), key=lambda element: " . " in element[1] or element[0].map == SOURCES)
         for start in range(0, len(stale), limit):
             edit = Edit()
             edit.deleted[family].update(stale[start : start + limit])

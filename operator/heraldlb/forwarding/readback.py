@@ -13,9 +13,9 @@ from typing import Final, Protocol
 
 from heraldlb.api.ranges import Family
 from heraldlb.forwarding import nfnetlink as nf
+from heraldlb.forwarding.actual import Learned, Table, Tables
 from heraldlb.forwarding.elements import Key
 from heraldlb.forwarding.frame import TABLE
-from heraldlb.forwarding.actual import Learned, Table, Tables
 
 _FAMILIES: Final[dict[Family, int]] = {"IPv4": 2, "IPv6": 10}
 

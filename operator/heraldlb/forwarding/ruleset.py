@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
-from heraldlb.forwarding.elements import Chain, Key, chains_of, elements_of, hairpin
+from heraldlb.forwarding.actual import Learned
+from heraldlb.forwarding.elements import Chain, Key, chains_of, cluster_ip, elements_of, hairpin
 from heraldlb.forwarding.fingerprint import signed_chain, signed_frame
 from heraldlb.forwarding.frame import WORDS, remove_statements
 from heraldlb.forwarding.model import Frame, Frontend, Plan
-from heraldlb.forwarding.actual import Learned
 
 FamilyChain = tuple[Family, Chain]
 Elements = dict[Key, str]
@@ -53,6 +53,11 @@ class Edit:
         """Elements added and deleted."""
         return sum(map(len, (*self.deleted.values(), *self.added.values())))
 
+    def settle(self, address: IPAddress, key: Key, before: bool, after: bool) -> None:
+        """Take an element of a set, about this address, in or out."""
+        if before != after:
+            (self.added if after else self.deleted)[family_of(address)][key] = ""
+
     def text(self, frame: Frame) -> str:
         """What makes the change."""
         return _text(self.statements(frame))
@@ -79,8 +84,8 @@ def full(plan: Plan, learned: Mapping[Family, Iterable[Learned]] | None = None) 
     for frontend in plan.claims:
         edit.added[family_of(frontend.address)].update(elements_at(plan, frontend))
         edit.chains.update(chains_at(plan, frontend))
-    for address in plan.hairpins:
-        edit.added[family_of(address)][hairpin(address)] = ""
+    for family, key in shared_elements(plan):
+        edit.added[family][key] = ""
     statements = [*remove_statements(), *_frames(plan.frame), *edit.statements(plan.frame)]
     for family, elements in (learned or {}).items():
         entries = ((_lasting(element), element.value) for element in elements)
@@ -99,8 +104,13 @@ def diff(
     if old.frame != new.frame:
         raise ValueError("the frames differ: load the new plan in full")
     edit = Edit()
-    frontends, endpoints = _parts(old, new, differing(old, new) if touched is None else touched)
-    for frontend in frontends:
+    services = [
+        service
+        for id_ in (differing(old, new) if touched is None else touched)
+        for service in (old.services.get(id_), new.services.get(id_))
+        if service is not None
+    ]
+    for frontend in {frontend for service in services for frontend in service.servers}:
         if old.server(frontend) == new.server(frontend):
             continue
         before, after = elements_at(old, frontend), elements_at(new, frontend)
@@ -108,10 +118,11 @@ def diff(
         edit.deleted[family].update(_beyond(before, after))
         edit.added[family].update(_beyond(after, before))
         edit.chains.update(chain for chain in chains_at(new, frontend) if chain not in chains)
-    for address in endpoints:
-        if (address in old.hairpins) != (address in new.hairpins):
-            side = edit.added if address in new.hairpins else edit.deleted
-            side[family_of(address)][hairpin(address)] = ""
+    for service in services:
+        for address in service.local_endpoints:
+            edit.settle(address, hairpin(address), address in old.hairpins, address in new.hairpins)
+        for address in service.cluster_ips:
+            edit.settle(address, cluster_ip(address), address in old.cluster_ips, address in new.cluster_ips)
     weight = edit.weight
     return Transaction(edit.text(new.frame), weight, chains | edit.chains) if weight else None
 
@@ -132,6 +143,14 @@ def removal() -> str:
     return _text(remove_statements())
 
 
+def shared_elements(plan: Plan) -> Iterator[tuple[Family, Key]]:
+    """The elements of sets that Services may have in common, and so belong to none."""
+    for address in plan.hairpins:
+        yield family_of(address), hairpin(address)
+    for address in plan.cluster_ips:
+        yield family_of(address), cluster_ip(address)
+
+
 def elements_at(plan: Plan, frontend: Frontend) -> Elements:
     """The elements that a frontend has."""
     server = plan.server(frontend)
@@ -143,19 +162,7 @@ def chains_at(plan: Plan, frontend: Frontend) -> Iterator[FamilyChain]:
     server = plan.server(frontend)
     if server is not None:
         family = family_of(frontend.address)
-        yield from ((family, chain) for chain in chains_of(server))
-
-
-def _parts(old: Plan, new: Plan, touched: Iterable[NamespacedName]) -> tuple[set[Frontend], set[IPAddress]]:
-    """Every frontend and every endpoint that these Services have, before or after."""
-    frontends: set[Frontend] = set()
-    endpoints: set[IPAddress] = set()
-    for id_ in touched:
-        for service in (old.services.get(id_), new.services.get(id_)):
-            if service is not None:
-                frontends.update(service.servers)
-                endpoints.update(service.local_endpoints)
-    return frontends, endpoints
+        yield from ((family, chain) for chain in chains_of(frontend, server))
 
 
 def _beyond(some: Elements, others: Elements) -> Elements:

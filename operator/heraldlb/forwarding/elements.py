@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.forwarding.model import Affinity, Backend, Frontend, Masquerade, Refusal, VirtualServer
+from heraldlb.forwarding.model import Affinity, Backend, Frontend, IPNetwork, Masquerade, Refusal, VirtualServer
 
 SERVICES: Final = "services"
 LOCAL_SERVICES: Final = "local-services"
@@ -117,7 +117,7 @@ def elements_of(frontend: Frontend, server: VirtualServer) -> Iterator[tuple[Key
     if server.sources is not None:
         yield Key(FILTERED, service), ""
         for network in server.sources:
-            yield Key(SOURCES, f"{service} . {network}"), ""
+            yield Key(SOURCES, f"{service} . {_words(network)}"), ""
     slots = backends_map(protocol)
     for slot, backend in _slots(server):
         yield Key(slots, f"{address} . {frontend.port} . {slot}"), f"{backend.address} . {backend.port}"
@@ -131,6 +131,12 @@ def hairpin(address: IPAddress) -> Key:
 def cluster_ip(address: IPAddress) -> Key:
     """The element for an address that refuses what none of its ports serves."""
     return Key(CLUSTER_IPS, str(address))
+
+
+def _words(network: IPNetwork) -> str:
+    """As nft lists it: a single host without its prefix length."""
+    single = network.prefixlen == network.max_prefixlen
+    return str(network.network_address if single else network)
 
 
 def _slots(server: VirtualServer) -> Iterator[tuple[int, Backend]]:

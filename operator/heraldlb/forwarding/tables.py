@@ -49,8 +49,10 @@ def read(text: str) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     for statement in _STATEMENT.findall(text):
         verb, kind, family, _, *rest = statement.split(None, 5)
-        if kind == "table":
-            tables[family] = Table()
+        if kind == "table" and verb == "add":
+            tables.setdefault(family, Table())
+        elif kind == "table":
+            del tables[family]
         elif verb != "add":
             raise ValueError(f"only additions to new tables are understood: {statement}")
         else:

@@ -21,8 +21,10 @@ from pathlib import Path
 
 from heraldlb.api.ranges import Family
 from heraldlb.api.services import Protocol
+from heraldlb.forwarding.forwarder import CHUNK, Forwarder
 from heraldlb.forwarding.nft import Nft
 from heraldlb.forwarding.node import NodeView
+from heraldlb.forwarding.readback import KernelReader, open_socket
 from lab.namespaces import Surroundings, named, run_in
 
 NODES = ("node-1", "node-2")
@@ -91,6 +93,14 @@ class Net:
     def nft(self, host: str) -> Nft:
         """The nft of that host."""
         return Nft(("ip", "netns", "exec", self.prefix + host, "nft"))
+
+    def netlink(self, host: str) -> socket.socket:
+        """A netlink socket for netfilter on that host."""
+        return run_in(Surroundings(network=named(self.prefix + host)), open_socket)
+
+    def forwarder(self, host: str, *, chunk: int = CHUNK) -> Forwarder:
+        """A new forwarder for that host."""
+        return Forwarder(self.nft(host), KernelReader(lambda: self.netlink(host)), chunk=chunk)
 
     def run(self, host: str, *command: str) -> str:
         """The output of a command run on that host. Raises CalledProcessError."""

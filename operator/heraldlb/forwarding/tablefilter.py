@@ -1,5 +1,5 @@
-"""A socket filter (classic BPF, Linux Documentation/networking/filter.rst) that passes what nf_tables notifies of our
-tables and drops all else in the kernel: kube-proxy changes its own by the thousand, and so do we. Pure.
+"""A socket filter (classic BPF, Linux Documentation/networking/filter.rst): passes what nf_tables notifies of our
+tables and drops all else in the kernel, as kube-proxy changes its own by the thousand, and so do we. Pure.
 
 Elements that are added are dropped, too, whoever adds them. They are nearly all that we do ourselves, and nothing
 that forwards is lost by them.

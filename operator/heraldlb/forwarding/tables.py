@@ -51,6 +51,8 @@ def read(text: str) -> dict[str, Table]:
         verb, kind, family, _, *rest = statement.split(None, 5)
         if kind == "table":
             tables[family] = Table()
+        elif (verb, kind) == ("flush", "chain"):
+            tables[family].chains[rest[0]].rules.clear()
         elif verb != "add":
             raise ValueError(f"only additions to new tables are understood: {statement}")
         else:

@@ -123,11 +123,17 @@ class ForwardingRole:
             await self._repair(self._plan)
         started = time.time()
         view = view_node(node, self._settings.forwarding)
+        frame = frame_of(
+            view,
+            self._settings.forwarding,
+            [cidr for each in self._cluster.service_cidrs.values() for cidr in each.cidrs],
+            self._cluster.uid,
+        )
         touched, self._touched = self._touched, set()
         triggers, self._triggers = self._triggers, []
-        everything = self._plan is None or view != self._view
+        everything = self._plan is None or (view, frame) != (self._view, self._plan.frame)
         if self._plan is None or everything:
-            self._plan = await self._planner.plan_all(view, frame_of(view, self._settings.forwarding), self._plan)
+            self._plan = await self._planner.plan_all(view, frame, self._plan)
             self._view = view
         else:
             self._plan = self._planner.replan(self._plan, touched, view)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from heraldlb.agent.balancing import Balancing
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.objections import Objections
 from heraldlb.agent.settings import AgentSettings
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
 from heraldlb.forwarding.forwarder import Applied, Forwarder, Quarantined
-from heraldlb.forwarding.model import Plan
+from heraldlb.forwarding.model import Plan, ServicePlan
 from heraldlb.forwarding.nft import Nft, NftError
 from heraldlb.forwarding.node import NodeView, frame_of, view_node
 from heraldlb.forwarding.plan import make_plan, plan_service
 from heraldlb.forwarding.preflight import preflight
+from heraldlb.forwarding.schedulers import weights_of
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,8 @@ class ForwardingRole:
         self._view: NodeView | None = None
         self._plan: Plan | None = None
         self._quarantined: frozenset[Quarantined] = frozenset()
+        self._objections = Objections(cluster, settings.node_name, recorder)
+        self._balancing = Balancing(self.touch)
         self.applied = asyncio.Event()
         """Set once the node forwards what the cluster asked for when the agent started."""
 
@@ -55,6 +60,12 @@ class ForwardingRole:
         for finding in preflight(os.uname().release):
             log.log(logging.ERROR if finding.blocking else logging.WARNING, "%s", finding.message)
         self._changed.set()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._objections.run())
+            tasks.create_task(self._balancing.run())
+            await self._follow()
+
+    async def _follow(self) -> None:
         while True:
             await self._changed.wait()
             await asyncio.sleep(SETTLE)
@@ -76,33 +87,61 @@ class ForwardingRole:
         if node is None:
             log.warning("there is no Node %s yet: not forwarding", self._settings.node_name)
             return
-        view = view_node(node, self._settings.forwarding)
+        weights, doubtful = weights_of(self._cluster.nodes.values())
+        view = view_node(node, self._settings.forwarding, weights=weights)
+        frame = frame_of(view, self._settings.forwarding, self._cluster_uid())
         touched, self._touched = self._touched, set()
-        if self._plan is None or view != self._view:
+        if self._plan is None or (view, frame) != (self._view, self._plan.frame):
             services = self._cluster.services
             slices = {key: self._cluster.slices_of(key) for key in services}
-            frame = frame_of(view, self._settings.forwarding)
-            self._plan = make_plan(services.values(), slices, view, frame, self._cluster.lost)
+            self._plan = make_plan(
+                services.values(), slices, view, frame, self._cluster.lost, self._balancing.loads
+            )
             self._view = view
+            self._balancing.follow(self._plan.services.values())
+            self._object_to(self._plan.services.values())
         else:
             self._plan = self._replan(self._plan, touched, view)
+        self._objections.keep("Service", self._plan.services)
+        self._objections.keep("Node", doubtful)
+        self._objections.take(
+            (Subject("v1", "Node", key, key.name), (objection,)) for key, objection in doubtful.items()
+        )
         applied = await self._forwarder.apply(self._plan)
         self._tell(applied)
         if not self.applied.is_set():
             log.info("forwarding %d Services", len(self._plan.services))
             self.applied.set()
 
-    def _replan(self, plan: Plan, touched: Iterable[NamespacedName], view: NodeView) -> Plan:
+    def _replan(self, plan: Plan, touched: Collection[NamespacedName], view: NodeView) -> Plan:
         changed, removed = [], []
         for key in touched:
             service = self._cluster.services.get(key)
             slices = self._cluster.slices_of(key)
-            planned = plan_service(service, slices, view, self._cluster.lost) if service is not None else None
+            planned = (
+                plan_service(service, slices, view, self._cluster.lost, self._balancing.loads)
+                if service is not None
+                else None
+            )
             if planned is None:
                 removed.append(key)
             else:
                 changed.append(planned)
+        self._balancing.follow(changed, touched)
+        self._object_to(changed)
         return plan.replace(changed, removed)
+
+    def _object_to(self, planned: Iterable[ServicePlan]) -> None:
+        self._objections.take(
+            (Subject("v1", "Service", service.id, service.uid), each.objections)
+            for each in planned
+            if (service := self._cluster.services.get(each.id)) is not None
+        )
+
+    def _cluster_uid(self) -> str:
+        """What this cluster has of its own and all its nodes know."""
+        kubernetes = self._cluster.services.get(NamespacedName("default", "kubernetes"))
+        return kubernetes.uid if kubernetes is not None else ""
 
     def _tell(self, applied: Applied) -> None:
         fresh = frozenset(applied.quarantined) - self._quarantined

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     NO_ELIGIBLE_NODE = "NoEligibleNode"
     ADDRESS_CONFLICT = "AddressConflict"
     FORWARDING_FAILED = "ForwardingFailed"
+    SCHEDULER_REFUSED = "SchedulerRefused"
+    INVALID_WEIGHT = "InvalidWeight"
 
 
 class Hindrance(StrEnum):

@@ -7,8 +7,8 @@
 | `backends-PROTO` | address . port . slot        | backend address . port                 |
 | `hairpins` (set) | endpoint . the same endpoint |                                        |
 
-N is the number of backends. Slots from `LOCAL_SLOTS` upwards hold the backends of the Local traffic policy, so both
-lists of a frontend live in one map.
+N is the number of slots, after the way to pick one of them where that is not random. Slots from `LOCAL_SLOTS`
+upwards hold the backends of the Local traffic policy, so both lists of a frontend live in one map.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.forwarding.model import Backend, Frontend, Masquerade, Refusal, VirtualServer
+from heraldlb.forwarding.model import Backend, Frontend, Masquerade, Pick, Refusal, VirtualServer
 
 SERVICES: Final = "services"
 LOCAL_SERVICES: Final = "local-services"
@@ -38,14 +38,19 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Chain:
-    """A chain shared by all frontends with the same number of backends and the same treatment of the source."""
+    """A chain, shared by all frontends with as many slots, the same way to pick one and treatment of the source."""
 
     role: str
     """`external`: masquerade; `internal`: masquerade all but pods; `local`: the Local list, for outside clients."""
     backends: int
+    """Slots."""
+    pick: Pick = Pick.RANDOM
+    owner: str = ""
+    """The only frontend that has it, where turns are counted: the counter belongs to the rule."""
 
     def __str__(self) -> str:
-        return f"{self.role}-{self.backends}"
+        pick = "" if self.pick is Pick.RANDOM else f"{self.pick}-"
+        return f"{self.role}-{pick}{self.backends}{self.owner and '-'}{self.owner}"
 
 
 def backends_map(protocol: str) -> str:
@@ -53,13 +58,22 @@ def backends_map(protocol: str) -> str:
     return f"backends-{protocol.lower()}"
 
 
-def chains_of(server: VirtualServer) -> Iterator[Chain]:
+def chains_of(frontend: Frontend, server: VirtualServer) -> Iterator[Chain]:
     """The chains that the elements of a virtual server refer to."""
     if server.backends:
         role = "external" if server.masquerade is Masquerade.EVERYONE else "internal"
-        yield Chain(role, len(server.backends))
+        yield _chain(role, len(server.backends), frontend, server.pick)
     if server.local_backends is not None:
-        yield Chain("local", len(server.local_backends))
+        yield _chain("local", len(server.local_backends), frontend, server.pick)
+
+
+def _chain(role: str, slots: int, frontend: Frontend, pick: Pick) -> Chain:
+    # Of one slot there is nothing to pick, and nft's hash takes no modulus of 1.
+    if slots < 2 or pick is Pick.RANDOM:
+        return Chain(role, slots)
+    if pick is not Pick.TURN:
+        return Chain(role, slots, pick)
+    return Chain(role, slots, pick, f"{frontend.protocol.lower()}-{frontend.port}-{int(frontend.address):x}")
 
 
 def elements_of(frontend: Frontend, server: VirtualServer) -> Iterator[tuple[Key, str]]:
@@ -67,7 +81,7 @@ def elements_of(frontend: Frontend, server: VirtualServer) -> Iterator[tuple[Key
     address, protocol = str(frontend.address), frontend.protocol.lower()
     service = f"{address} . {protocol} . {frontend.port}"
     verdict = "goto refuse" if server.refusal is Refusal.REJECT else "drop"
-    for chain in chains_of(server):
+    for chain in chains_of(frontend, server):
         if chain.role == "local":
             yield Key(LOCAL_SERVICES, service), f"jump {chain}"
         else:

@@ -9,8 +9,9 @@ The path of the first packet of a connection (netfilter consults nat chains for 
     postrouting        -> masquerade what carries the mark, and what talks to itself
 
 A backend is picked by `numgen random mod N` as the slot in the backends map. Another scheduler is another chain
-role whose slot expression differs: `jhash ip saddr . tcp sport mod M seed S` over M slots filled Maglev's way,
-weights as repeated slots; only round robin, whose counter belongs to the rule, needs a chain for each Service.
+whose slot expression differs: `jhash ip saddr . tcp sport mod M seed S` over M slots filled Maglev's way, weights
+as repeated slots; only round robin, whose counter belongs to the rule, needs a chain for each frontend. The map's
+declaration names `numgen` for all of them, since nft 1.0.6 crashes when it lists a map declared with `jhash`.
 Session affinity is a first rule in chains of a `sticky-` role, which asks one learning map (client, address, port)
 for all Services and falls through to the scheduler; source ranges are an interval set asked first in `dispatch`.
 """
@@ -32,7 +33,7 @@ from heraldlb.forwarding.elements import (
     Chain,
     backends_map,
 )
-from heraldlb.forwarding.model import Frame
+from heraldlb.forwarding.model import Frame, Pick
 
 TABLE: Final = "heraldlb"
 """The name of our table in the families `ip` and `ip6`. No other table is ever named in what we send to nft."""
@@ -123,7 +124,8 @@ def chain_statements(family: Family, frame: Frame, chain: Chain) -> Iterator[str
         rules.append("fib saddr type local return")
         first_slot = LOCAL_SLOTS
     if chain.backends:
-        rules += [_pick(words.ip, protocol, chain.backends, first_slot) for protocol in PROTOCOLS]
+        for protocol in [chain.owner.partition("-")[0]] if chain.owner else PROTOCOLS:
+            rules.append(_dnat(words.ip, protocol, _slot(frame, chain, words.ip, protocol, first_slot)))
     else:
         rules.append("drop")
     yield from _chain(words.table, str(chain), *rules)
@@ -137,10 +139,23 @@ def _networks(family: Family, frame: Frame) -> list[str]:
     return [str(cidr) for cidr in collapse_addresses(cidr for cidr in cidrs if isinstance(cidr, IPv6Network))]
 
 
-def _pick(ip: str, protocol: str, backends: int, first_slot: int) -> str:
-    offset = f" offset {first_slot}" if first_slot else ""
-    slot = f"{ip} daddr . {protocol} dport . numgen random mod {backends}{offset}"
-    return f"meta l4proto {protocol} dnat {ip} to {slot} map @{backends_map(protocol)}"
+def _slot(frame: Frame, chain: Chain, ip: str, protocol: str, first_slot: int) -> str:
+    """The expression whose value is a slot."""
+    modulus = f"mod {chain.backends}"
+    hashed = f"{modulus} seed {frame.seed:#x}"
+    expressions = {
+        Pick.RANDOM: f"numgen random {modulus}",
+        Pick.TURN: f"numgen inc {modulus}",
+        Pick.SOURCE: f"jhash {ip} saddr {hashed}",
+        Pick.DESTINATION: f"jhash {ip} daddr {hashed}",
+        Pick.CONNECTION: f"jhash {ip} saddr . {protocol} sport {hashed}",
+    }
+    return expressions[chain.pick] + (f" offset {first_slot}" if first_slot else "")
+
+
+def _dnat(ip: str, protocol: str, slot: str) -> str:
+    key = f"{ip} daddr . {protocol} dport . {slot}"
+    return f"meta l4proto {protocol} dnat {ip} to {key} map @{backends_map(protocol)}"
 
 
 def _chain(table: str, name: str, *rules: str, hook: str = "") -> Iterator[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
+from heraldlb.api.reasons import Reason
 from heraldlb.api.services import Protocol
 
 IPNetwork = IPv4Network | IPv6Network
@@ -48,6 +49,20 @@ class Refusal(Enum):
     """Others do serve it, but a Local traffic policy forbids sending it to them."""
 
 
+class Pick(StrEnum):
+    """What says which slot of a frontend a new connection gets. The values are parts of chains' names."""
+
+    RANDOM = "random"
+    TURN = "rr"
+    """Each slot in its turn, counted for the frontend alone."""
+    SOURCE = "sh"
+    """A hash of the client's address."""
+    DESTINATION = "dh"
+    """A hash of the address that is dialled."""
+    CONNECTION = "mh"
+    """A hash of the client's address and port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frontend:
     """What a client dials. A node port is the frontend of that port on a node address."""
@@ -77,11 +92,21 @@ class VirtualServer:
     kind: AddressKind
     masquerade: Masquerade
     backends: tuple[Backend, ...] = ()
-    """Each equally likely. Empty: see `refusal`."""
+    """The slots that connections are spread over; who is to get more has several. Empty: see `refusal`."""
     refusal: Refusal = Refusal.REJECT
     local_backends: tuple[Backend, ...] | None = None
     """`externalTrafficPolicy: Local`: what clients other than pods and this node get instead, their address kept.
     Empty: dropped. None: no difference is made."""
+    pick: Pick = Pick.RANDOM
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """A field of a Service that cannot be followed; the rest of the Service is forwarded."""
+
+    reason: Reason
+    message: str
+    """For an Event: the field, what is wrong with it, what was done instead and what to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +119,9 @@ class ServicePlan:
     servers: Mapping[Frontend, VirtualServer]
     local_endpoints: frozenset[IPAddress] = frozenset()
     """Endpoints on this node: one of them that reaches itself through the Service has to be masqueraded."""
+    objections: tuple[Objection, ...] = ()
+    counted: frozenset[tuple[Protocol, Backend]] = frozenset()
+    """Endpoints of which the scheduler goes by how many connections they have open."""
 
     def rank(self, frontend: Frontend) -> tuple[int, str, NamespacedName]:
         """Orders the claims of several Services to one frontend, best first."""
@@ -110,6 +138,8 @@ class Frame:
     """The bit of the packet mark that says "masquerade". Set at the first packet of a connection in prerouting or
     output, cleared again in postrouting or input; the other bits are never touched. 0x4000 is the bit that network
     plugins already leave to whoever proxies Services (`--iptables-masquerade-bit` 14 of kube-proxy)."""
+    seed: int = 0
+    """32 bits, the same on every node of the cluster, for all that nodes must hash alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def _chains(plan: Plan, frontend: Frontend) -> Iterator[FamilyChain]:
     server = plan.server(frontend)
     if server is not None:
         family = family_of(frontend.address)
-        yield from ((family, chain) for chain in chains_of(server))
+        yield from ((family, chain) for chain in chains_of(frontend, server))
 
 
 def _beyond(some: Elements, others: Elements) -> Elements:

@@ -1,0 +1,62 @@
+"""Keeps count of open connections while there are Services whose scheduler asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from heraldlb.api.objects import NamespacedName
+from heraldlb.api.services import Protocol
+from heraldlb.forwarding.census import count_connections
+from heraldlb.forwarding.leastconn import Loads, settled
+from heraldlb.forwarding.model import Backend, ServicePlan
+
+log = logging.getLogger(__name__)
+
+PERIOD: Final = 2.0
+"""Seconds between two counts."""
+
+
+class Balancing:
+    """`touch` is told of the Services whose slots may have to change; nothing runs while none are followed."""
+
+    def __init__(self, touch: Callable[[Iterable[NamespacedName]], None]) -> None:
+        self._touch = touch
+        self._followed: dict[NamespacedName, frozenset[tuple[Protocol, Backend]]] = {}
+        self._some = asyncio.Event()
+        self.loads: Loads = {}
+        """What the planner is to go by."""
+
+    def follow(self, planned: Iterable[ServicePlan], touched: Iterable[NamespacedName] | None = None) -> None:
+        """`planned` is what there is now of the Services that were `touched`; None: of all."""
+        if touched is None:
+            self._followed.clear()
+        for key in touched or ():
+            self._followed.pop(key, None)
+        for service in planned:
+            if service.counted:
+                self._followed[service.id] = service.counted
+                self._some.set()
+
+    async def run(self) -> None:
+        """Count every PERIOD while anything is followed, for ever."""
+        while True:
+            await self._some.wait()
+            await self._count()
+            if not self._followed:
+                self._some.clear()
+            await asyncio.sleep(PERIOD)
+
+    async def _count(self) -> None:
+        endpoints = frozenset().union(*self._followed.values())
+        try:
+            now = await asyncio.to_thread(count_connections, endpoints)
+        except Exception:
+            log.exception("connections were not counted; Services with lc and wlc stay as they are")
+            return
+        before, self.loads = self.loads, settled(self.loads, now)
+        changed = {endpoint for endpoint, load in self.loads.items() if load != before.get(endpoint, 0)}
+        if services := [key for key, counted in self._followed.items() if counted & changed]:
+            self._touch(services)

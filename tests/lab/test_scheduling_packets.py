@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from ipaddress import ip_address
@@ -15,15 +14,15 @@ from heraldlb.api.endpoints import Endpoint, EndpointPort, EndpointSlice
 from heraldlb.api.group import NODE_WEIGHTS_ANNOTATION, SCHEDULER_ANNOTATION
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Protocol, ServicePort
-from heraldlb.forwarding.census import count_connections, open_socket
+from heraldlb.forwarding.census import count_connections
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.leastconn import Loads
 from heraldlb.forwarding.model import Backend, Frame, Plan
 from heraldlb.forwarding.plan import NO_LOADS, make_plan
 from heraldlb.forwarding.schedulers import Scheduler
-from lab.namespaces import Surroundings, named, run_in
-from tests.lab.forwarding_net import ANSWER_SECONDS, NODE_ADDRESS, NODES, POD, Net, network, view
+from tests.lab.forwarding_net import ANSWER_SECONDS, NODES, Net, network, view
 from tests.unit.forwarding.builders import WEB, service
+from tests.unit.forwarding.cases import NODE_ADDRESS, POD
 
 VIP: dict[Family, str] = {"IPv4": "172.16.0.1", "IPv6": "fd00:16::1"}
 NODE_PORT = 30080
@@ -76,7 +75,7 @@ def plan_for(
 
 
 async def program(net: Net, node: str, plan: Plan) -> Forwarder:
-    forwarder = Forwarder(net.nft(node))
+    forwarder = net.forwarder(node)
     await forwarder.apply(plan)
     return forwarder
 
@@ -94,7 +93,7 @@ async def dial(net: Net, family: Family, times: int) -> list[str]:
 async def ask_from(net: Net, family: Family, source_port: int, node: str) -> str:
     """Who answers a datagram from that port to the node port of a node."""
     loop = asyncio.get_running_loop()
-    with net.socket("client", family, socket.SOCK_DGRAM) as sock:
+    with net.socket("client", family, "UDP") as sock:
         sock.bind(("", source_port))
         await loop.sock_connect(sock, (NODE_ADDRESS[family][node], NODE_PORT))
         await loop.sock_sendall(sock, b"hello\n")
@@ -158,11 +157,8 @@ async def test_connections_are_counted_and_the_busy_endpoint_gets_fewer(net: Net
         name: ("TCP", Backend(ip_address(POD[family][pod]), port)) for name, (pod, port) in ENDPOINTS.items()
     }
 
-    def opener() -> socket.socket:
-        return run_in(Surroundings(network=named(f"{net.prefix}node-1")), open_socket)
-
     def counts() -> Loads:
-        return count_connections(list(endpoints.values()), opener)
+        return count_connections(list(endpoints.values()), lambda: net.netlink("node-1"))
 
     assert set(counts().values()) == {0}
     open_ = [await net.connect("client", VIP[family], 80) for _ in range(30)]
@@ -184,7 +180,7 @@ async def test_connections_are_counted_and_the_busy_endpoint_gets_fewer(net: Net
 
 
 async def test_every_scheduler_is_taken_listed_and_left_as_a_full_load_would_have_it(net: Net) -> None:
-    changing = Forwarder(net.nft("node-1"))
+    changing = net.forwarder("node-1")
     await changing.apply(plan_for("node-1", "random"))
     for number, (policy, scheduler) in enumerate(product(("Cluster", "Local"), Scheduler)):
         protocol: Protocol = "SCTP" if number % 2 else "TCP"

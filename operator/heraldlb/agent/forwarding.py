@@ -19,6 +19,7 @@ from heraldlb.forwarding.nft import Nft, NftError
 from heraldlb.forwarding.node import NodeView, frame_of, view_node
 from heraldlb.forwarding.plan import make_plan, plan_service
 from heraldlb.forwarding.preflight import preflight
+from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.schedulers import weights_of
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 
@@ -39,7 +40,7 @@ class ForwardingRole:
         self._cluster = cluster
         self._settings = settings
         self._recorder = recorder
-        self._forwarder = Forwarder(Nft())
+        self._forwarder = Forwarder(Nft(), KernelReader())
         self._touched: set[NamespacedName] = set()
         self._changed = asyncio.Event()
         self._view: NodeView | None = None
@@ -89,7 +90,7 @@ class ForwardingRole:
             return
         weights, doubtful = weights_of(self._cluster.nodes.values())
         view = view_node(node, self._settings.forwarding, weights=weights)
-        frame = frame_of(view, self._settings.forwarding, self._cluster_uid())
+        frame = frame_of(view, self._settings.forwarding, cluster_uid=self._cluster_uid())
         touched, self._touched = self._touched, set()
         if self._plan is None or (view, frame) != (self._view, self._plan.frame):
             services = self._cluster.services

@@ -277,6 +277,11 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             " list ruleset` there. It is tried again as soon as the Service or its pods change.",
             event=Event(Process.AGENT, warning=True),
         ),
+        Reason.INVALID_SOURCE_RANGE: Explanation(
+            "An entry of `spec.loadBalancerSourceRanges` is not a CIDR. It admits nobody; the other entries count.",
+            "Write CIDRs such as `203.0.113.0/24` or `2001:db8::/32`. The message quotes the entry.",
+            event=Event(Process.AGENT, warning=True),
+        ),
         Reason.SCHEDULER_REFUSED: Explanation(
             "The annotation `heraldlb.io/scheduler` names no scheduler, or one of IPVS that nftables could only"
             " pretend to have. The Service is served with the cluster's default (`agent.scheduler`).",

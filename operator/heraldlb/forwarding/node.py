@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from hashlib import blake2s
 from ipaddress import ip_network
 from typing import Final
 
@@ -52,6 +52,8 @@ class NodeView:
     zone: str = ""
     node_port_addresses: tuple[IPAddress, ...] = ()
     pod_cidrs: tuple[IPNetwork, ...] = ()
+    addresses: tuple[IPAddress, ...] = ()
+    """Its own, as the Node object has them."""
     scheduler: Scheduler = Scheduler.RANDOM
     """Of Services that name none."""
     weights: Mapping[str, int] = field(default_factory=dict)
@@ -73,15 +75,23 @@ def view_node(
         zone=node.labels.get(ZONE_LABEL, ""),
         node_port_addresses=_node_port_addresses(node, settings, local_addresses),
         pod_cidrs=_networks("clusterCIDRs", settings.cluster_cidrs) or _usable_networks(node.pod_cidrs),
+        addresses=node.internal_ips,
         scheduler=settings.scheduler,
         weights=weights or {},
     )
 
 
-def frame_of(node: NodeView, settings: ForwardingSettings, cluster_uid: str = "") -> Frame:
-    """What all Services on the node have in common. `cluster_uid`: what all nodes know of their cluster alike."""
-    seed = int.from_bytes(blake2b(cluster_uid.encode(), digest_size=4).digest())
-    return Frame(pod_cidrs=node.pod_cidrs, masquerade_mark=1 << settings.masquerade_bit, seed=seed)
+def frame_of(
+    node: NodeView, settings: ForwardingSettings, service_cidrs: Iterable[IPNetwork] = (), cluster_uid: str = ""
+) -> Frame:
+    """What all Services on the node have in common. `cluster_uid`: of something that every cluster has one of, such
+    as the Service default/kubernetes."""
+    return Frame(
+        pod_cidrs=node.pod_cidrs,
+        masquerade_mark=1 << settings.masquerade_bit,
+        service_cidrs=tuple(sorted(set(service_cidrs), key=lambda cidr: (cidr.version, cidr))),
+        seed=int.from_bytes(blake2s(cluster_uid.encode(), digest_size=4).digest()),
+    )
 
 
 def _node_port_addresses(

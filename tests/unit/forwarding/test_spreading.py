@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -10,13 +11,12 @@ import pytest
 
 from heraldlb.api.endpoints import Endpoint
 from heraldlb.api.group import NODE_WEIGHTS_ANNOTATION, SCHEDULER_ANNOTATION
-from heraldlb.forwarding import ruleset
+from heraldlb.forwarding import ruleset, tables
 from heraldlb.forwarding.maglev import TABLE_SIZE
 from heraldlb.forwarding.model import Pick, Plan, ServicePlan, VirtualServer
 from heraldlb.forwarding.plan import NO_LOADS, make_plan, plan_service
 from heraldlb.forwarding.schedulers import Scheduler
 from tests.unit.forwarding.builders import FRAME, NODE, WEB, backends, endpoint, frontend, service, slice_of
-from tests.unit.forwarding.kernel import Kernel
 
 CLUSTER_IP, VIP = frontend("10.96.0.1", 80), frontend("172.16.0.1", 80)
 HERE, ELSEWHERE, THIRD = endpoint("10.244.1.5", "n1"), endpoint("10.244.2.5", "n2"), endpoint("10.244.3.5", "n3")
@@ -92,13 +92,11 @@ def test_both_lists_of_a_local_policy_are_spread() -> None:
 def chains(scheduler: str, *endpoints: Endpoint, **fields: Any) -> dict[str, str]:
     """The picking rules for IPv4, TCP, by chain."""
     plan = make_plan([web(scheduler, **fields)], {WEB: [slice_of(*endpoints)]}, NODE, replace(FRAME, seed=0xABC))
-    kernel = Kernel()
-    kernel.load(ruleset.full(plan).text)
-    found = kernel.tables["ip"].chains
+    found = tables.read(ruleset.full(plan).text)["ip"].chains
     return {
         name: rule.partition("tcp dport . ")[2].partition(" map")[0]
-        for name, rules in found.items()
-        for rule in rules
+        for name, chain in found.items()
+        for rule in chain.rules
         if "dnat ip to" in rule and "l4proto tcp" in rule
     }
 
@@ -136,6 +134,17 @@ def test_the_local_list_has_slots_of_its_own_under_every_scheduler() -> None:
 def test_round_robin_counts_turns_for_each_frontend_alone() -> None:
     rules = chains("rr", HERE, ELSEWHERE)
     assert set(rules) == {"internal-rr-2-tcp-80-a600001", "external-rr-2-tcp-80-ac100001"}
+
+
+@pytest.mark.parametrize("scheduler", Scheduler)
+def test_with_session_affinity_new_clients_are_scheduled_and_hashed_where_chance_would_decide(
+    scheduler: Scheduler,
+) -> None:
+    sticky = chains(scheduler, HERE, ELSEWHERE, session_affinity_seconds=60)
+    assert {name: slot for name, slot in sticky.items() if name.startswith("sticky-")} == {
+        f"sticky-{name}": re.sub(r"numgen random (mod \d+)", r"jhash ip saddr \1 seed 0xabc", slot)
+        for name, slot in chains(scheduler, HERE, ELSEWHERE).items()
+    }
 
 
 def test_an_endpoint_that_goes_rewrites_only_slots_that_move() -> None:

@@ -12,13 +12,15 @@ import pytest
 
 from heraldlb.api.endpoints import Endpoint, EndpointPort, EndpointSlice
 from heraldlb.api.group import NODE_WEIGHTS_ANNOTATION, SCHEDULER_ANNOTATION
-from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.api.ranges import FAMILIES, Family, family_of
 from heraldlb.api.services import Protocol, ServicePort
 from heraldlb.forwarding.census import count_connections
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.leastconn import Loads
 from heraldlb.forwarding.model import Backend, Frame, Plan
 from heraldlb.forwarding.plan import NO_LOADS, make_plan
+from heraldlb.forwarding.readback import KernelReader
+from heraldlb.forwarding.ruleset import elements_at, shared_elements
 from heraldlb.forwarding.schedulers import Scheduler
 from tests.lab.forwarding_net import ANSWER_SECONDS, NODES, Net, network, view
 from tests.unit.forwarding.builders import WEB, service
@@ -179,21 +181,25 @@ async def test_connections_are_counted_and_the_busy_endpoint_gets_fewer(net: Net
     assert shares["pod-1"] <= 18
 
 
-async def test_every_scheduler_is_taken_listed_and_left_as_a_full_load_would_have_it(net: Net) -> None:
-    changing = net.forwarder("node-1")
-    await changing.apply(plan_for("node-1", "random"))
+async def test_every_scheduler_is_taken_and_listed_and_leaves_what_a_full_load_would(net: Net) -> None:
+    forwarder, reader = net.forwarder("node-1"), KernelReader(lambda: net.netlink("node-1"))
+    await forwarder.apply(plan_for("node-1", "random"))
     for number, (policy, scheduler) in enumerate(product(("Cluster", "Local"), Scheduler)):
         protocol: Protocol = "SCTP" if number % 2 else "TCP"
         plan = plan_for("node-1", scheduler, "node-1=3,node-2=2", protocol, policy=policy)
-        applied = await changing.apply(plan)
+        applied = await forwarder.apply(plan)
         assert applied.quarantined == ()
-        await program(net, "node-2", plan)
-        for family in ("ip", "ip6"):
-            listed = [net.run(node, "nft", "list", "table", family, "heraldlb") for node in NODES]
-            assert elements(listed[0]) == elements(listed[1]) != []
-
-
-def elements(listed: str) -> list[str]:
-    """All elements of a table, in an order of their own."""
-    contents = [part.partition("}")[0] for part in listed.split("elements = {")[1:]]
-    return sorted(element.strip() for content in contents for element in content.split(","))
+        assert not applied.full
+        actual = await reader.read()
+        for family in FAMILIES:
+            expected = {
+                key: value
+                for frontend in plan.claims
+                if family_of(frontend.address) == family
+                for key, value in elements_at(plan, frontend).items()
+            }
+            expected |= {key: "" for of, key in shared_elements(plan) if of == family}
+            assert actual[family].elements == expected
+        successor = await net.forwarder("node-1").apply(plan)
+        assert (successor.full, successor.elements) == (False, 0)
+        assert "dnat ip to" in net.run("node-1", "nft", "list", "table", "ip", "heraldlb")

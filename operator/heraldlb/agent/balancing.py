@@ -11,7 +11,7 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.services import Protocol
 from heraldlb.forwarding.census import count_connections
 from heraldlb.forwarding.leastconn import Loads, settled
-from heraldlb.forwarding.model import Backend, ServicePlan
+from heraldlb.forwarding.model import Backend, Plan
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +29,17 @@ class Balancing:
         self.loads: Loads = {}
         """What the planner is to go by."""
 
-    def follow(self, planned: Iterable[ServicePlan], touched: Iterable[NamespacedName] | None = None) -> None:
-        """`planned` is what there is now of the Services that were `touched`; None: of all."""
-        if touched is None:
-            self._followed.clear()
-        for key in touched or ():
-            self._followed.pop(key, None)
-        for service in planned:
-            if service.counted:
-                self._followed[service.id] = service.counted
+    def follow(self, plan: Plan, touched: Iterable[NamespacedName]) -> None:
+        """These Services of the plan may differ from those of the call before."""
+        for gone in [key for key in self._followed if key not in plan.services]:
+            del self._followed[gone]
+        for key in touched:
+            service = plan.services.get(key)
+            if service is not None and service.counted:
+                self._followed[key] = service.counted
                 self._some.set()
+            else:
+                self._followed.pop(key, None)
 
     async def run(self) -> None:
         """Count every PERIOD while anything is followed, for ever."""
@@ -50,7 +51,7 @@ class Balancing:
             await asyncio.sleep(PERIOD)
 
     async def _count(self) -> None:
-        endpoints = frozenset().union(*self._followed.values())
+        endpoints = frozenset[tuple[Protocol, Backend]]().union(*self._followed.values())
         try:
             now = await asyncio.to_thread(count_connections, endpoints)
         except Exception:

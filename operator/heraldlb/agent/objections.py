@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.api.objects import NamespacedName
-from heraldlb.forwarding.model import Objection
+from heraldlb.forwarding.model import Objection, Plan
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 from heraldlb.speaker.rendezvous import favourite
 
@@ -41,22 +41,29 @@ class Objections:
         self._changed: set[Subject] = set()
         self._some = asyncio.Event()
 
-    def take(self, objections: Iterable[tuple[Subject, tuple[Objection, ...]]]) -> None:
-        """All the objections to each of these objects; none also where it is gone."""
-        for subject, raised in objections:
-            if raised == self._current.get(subject, ()):
-                continue
-            if raised:
-                self._current[subject] = raised
-            else:
-                del self._current[subject]
-            self._changed.add(subject)
-            self._some.set()
+    def review(
+        self, plan: Plan, touched: Iterable[NamespacedName], nodes: Mapping[NamespacedName, Objection]
+    ) -> None:
+        """Take what there is to object to in these Services of the plan, and in nodes."""
+        for key in touched:
+            service, planned = self._cluster.services.get(key), plan.services.get(key)
+            if service is not None and planned is not None and (planned.objections or self._current):
+                self._take(Subject("v1", "Service", key, service.uid), planned.objections)
+        for key, objection in nodes.items():
+            self._take(Subject("v1", "Node", key, key.name), (objection,))
+        present: dict[str, Container[NamespacedName]] = {"Service": plan.services, "Node": nodes}
+        for subject in [each for each in self._current if each.id not in present[each.kind]]:
+            self._take(subject, ())
 
-    def keep(self, kind: str, present: Container[NamespacedName]) -> None:
-        """Objects of that kind that are not present are gone."""
-        gone = [each for each in self._current if each.kind == kind and each.id not in present]
-        self.take((subject, ()) for subject in gone)
+    def _take(self, subject: Subject, objections: tuple[Objection, ...]) -> None:
+        if objections == self._current.get(subject, ()):
+            return
+        if objections:
+            self._current[subject] = objections
+        else:
+            del self._current[subject]
+        self._changed.add(subject)
+        self._some.set()
 
     async def run(self) -> None:
         """Tell what is new, for ever."""

@@ -12,7 +12,7 @@ from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.objections import Objections, spokesman
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
-from heraldlb.forwarding.model import Objection
+from heraldlb.forwarding.model import Frame, Objection, Plan, ServicePlan
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 
 NODES = frozenset(f"node-{number}" for number in range(100))
@@ -48,28 +48,36 @@ class Listening(Recorder):
         self.heard.put_nowait(happening)
 
 
+def plan_with(*objections: Objection) -> Plan:
+    return Plan(Frame()).replace([ServicePlan(WEB.id, "", {}, objections=objections)])
+
+
 async def test_an_objection_is_told_once_and_again_only_after_it_was_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objections, "CONSULT", 0)
     recorder = Listening()
-    told = Objections(Cluster(), "node-1", recorder)
+    cluster = Cluster()
+    metadata = {"namespace": "default", "name": "web", "uid": "uid-web", "resourceVersion": "1"}
+    cluster.services.observe("ADDED", {"metadata": metadata})
+    told = Objections(cluster, "node-1", recorder)
     running = asyncio.create_task(told.run())
 
     async def next_note() -> str:
         async with asyncio.timeout(30):
             return (await recorder.heard.get()).note
 
-    told.take([(WEB, (BAD,))])
+    def review(*objections: Objection) -> None:
+        told.review(plan_with(*objections), [WEB.id], {})
+
+    review(BAD)
     assert await next_note() == BAD.message
-    told.take([(WEB, (BAD,))])
-    told.take([(WEB, (BAD, WORSE))])
+    review(BAD)
+    review(BAD, WORSE)
     assert await next_note() == WORSE.message
-    told.keep("Service", {WEB.id})
-    told.keep("Node", {})
-    told.keep("Service", {})
+    told.review(Plan(Frame()), [WEB.id], {})
     for _ in range(10):
         await asyncio.sleep(0)
     assert not told._changed
-    told.take([(WEB, (BAD,))])
+    review(BAD)
     assert await next_note() == BAD.message
     assert recorder.heard.empty()
     running.cancel()

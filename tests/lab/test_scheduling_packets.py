@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from ipaddress import ip_address
 from itertools import product
 
 import pytest
 
+from heraldlb.agent.balancing import Balancing
 from heraldlb.api.endpoints import Endpoint, EndpointPort, EndpointSlice
 from heraldlb.api.group import NODE_WEIGHTS_ANNOTATION, SCHEDULER_ANNOTATION
+from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, family_of
 from heraldlb.api.services import Protocol, ServicePort
 from heraldlb.forwarding.census import count_connections
@@ -154,25 +156,33 @@ async def test_maglev_chooses_alike_on_every_node_and_hardly_moves_what_need_not
 @both_families
 async def test_connections_are_counted_and_the_busy_endpoint_gets_fewer(net: Net, family: Family) -> None:
     await serve(net, family)
-    forwarder = await program(net, "node-1", plan_for("node-1", "lc"))
+    idle = plan_for("node-1", "lc")
+    forwarder = await program(net, "node-1", idle)
     endpoints: dict[str, tuple[Protocol, Backend]] = {
         name: ("TCP", Backend(ip_address(POD[family][pod]), port)) for name, (pod, port) in ENDPOINTS.items()
     }
 
-    def counts() -> Loads:
-        return count_connections(list(endpoints.values()), lambda: net.netlink("node-1"))
+    def count(wanted: Collection[tuple[Protocol, Backend]] = tuple(endpoints.values())) -> Loads:
+        return count_connections(wanted, lambda: net.netlink("node-1"))
 
-    assert set(counts().values()) == {0}
-    open_ = [await net.connect("client", VIP[family], 80) for _ in range(30)]
+    assert set(count().values()) == {0}
+    open_ = [await net.connect("client", VIP[family], 80) for _ in range(60)]
     served = Counter(connection.first.backend for connection in open_)
-    loads = counts()
-    assert {name: loads[endpoint] for name, endpoint in endpoints.items()} == {
-        name: served[name] for name in endpoints
-    }
+    assert count() == {endpoint: served[name] for name, endpoint in endpoints.items()}
+
+    touched = asyncio.Queue[NamespacedName]()
+    balancing = Balancing(lambda services: [*map(touched.put_nowait, services)], count)
+    balancing.follow(idle, [WEB])
+    counting = asyncio.create_task(balancing.run())
+    async with asyncio.timeout(ANSWER_SECONDS):
+        assert await touched.get() == WEB
+    counting.cancel()
+    assert 20 <= sum(balancing.loads.values()) <= 30, "half-way from nothing to what is open"
+
     # Connections that are over count no more, though conntrack keeps them for minutes.
     for connection in open_:
         await connection.close()
-    assert sum(counts().values()) < 30
+    assert sum(count().values()) < 60
     busy = {endpoints[name]: 200 for name in ENDPOINTS if name.startswith("pod-1")}
     applied = await forwarder.apply(plan_for("node-1", "lc", loads=busy))
     assert not applied.full

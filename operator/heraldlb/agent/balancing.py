@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from heraldlb.api.objects import NamespacedName
@@ -18,12 +18,16 @@ log = logging.getLogger(__name__)
 PERIOD: Final = 2.0
 """Seconds between two counts."""
 
+Count = Callable[[Collection[tuple[Protocol, Backend]]], Loads]
+
 
 class Balancing:
     """`touch` is told of the Services whose slots may have to change; nothing runs while none are followed."""
 
-    def __init__(self, touch: Callable[[Iterable[NamespacedName]], None]) -> None:
+    def __init__(self, touch: Callable[[Iterable[NamespacedName]], None], count: Count = count_connections) -> None:
+        """`count` blocks, and may fail; it is called in a thread."""
         self._touch = touch
+        self._count_connections = count
         self._followed: dict[NamespacedName, frozenset[tuple[Protocol, Backend]]] = {}
         self._some = asyncio.Event()
         self.loads: Loads = {}
@@ -53,7 +57,7 @@ class Balancing:
     async def _count(self) -> None:
         endpoints = frozenset[tuple[Protocol, Backend]]().union(*self._followed.values())
         try:
-            now = await asyncio.to_thread(count_connections, endpoints)
+            now = await asyncio.to_thread(self._count_connections, endpoints)
         except Exception:
             log.exception("connections were not counted; Services with lc and wlc stay as they are")
             return

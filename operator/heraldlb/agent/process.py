@@ -30,10 +30,22 @@ from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.api.servicecidrs import ServiceCIDR
+from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.nft import Nft
 from heraldlb.forwarding.onlink import on_link
+from heraldlb.forwarding.readback import KernelReader
+from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube import credentials
-from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
+from heraldlb.kube.client import (
+    ENDPOINT_SLICES,
+    L2_ANNOUNCEMENTS,
+    NODES,
+    SERVICE_ADDRESSES,
+    SERVICE_CIDRS,
+    SERVICES,
+    Api,
+)
 from heraldlb.kube.feed import Feed, Subscription
 from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Recorder
@@ -97,7 +109,9 @@ class Agent:
         self._recorder = Recorder(api, AGENT_NAME, settings.node_name)
         self._rulebook = Rulebook(self._cluster, settings)
         self._tally = Tally(self._cluster, settings.node_name)
-        self._work: list[Callable[[], Coroutine[Any, Any, None]]] = [self._recorder.run]
+        self._nft = Nft()
+        self._watch = TableWatch(self._nft.ran)
+        self._work: list[Callable[[], Coroutine[Any, Any, None]]] = [self._recorder.run, self._watch.run]
         self._speaker: Speaker | None = None
         self._speaking: SpeakingRole | None = None
         self._statuses: AnnouncementStatuses | None = None
@@ -108,7 +122,8 @@ class Agent:
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
         if FORWARDER in settings.roles:
-            self._forwarding = ForwardingRole(self._cluster, settings, self._recorder)
+            forwarder = Forwarder(self._nft, KernelReader())
+            self._forwarding = ForwardingRole(self._cluster, settings, self._recorder, forwarder, self._watch)
             self._work.append(self._forwarding.run)
 
     def live(self) -> bool:
@@ -128,6 +143,9 @@ class Agent:
             Subscription(SERVICES, cluster.services, lambda change: self._service_changed(change.key), direct=True),
             Subscription(ENDPOINT_SLICES, cluster.slices, self._slice_changed, direct=True),
             Subscription(SERVICE_ADDRESSES, cluster.records, self._record_changed, direct=True),
+            Subscription(
+                SERVICE_CIDRS, cluster.service_cidrs, self._service_cidr_changed, direct=True, optional=True
+            ),
         ]
 
     async def work(self, feed: Feed) -> None:
@@ -140,6 +158,8 @@ class Agent:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
             REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
+        if self._forwarding is not None:
+            REGISTRY.register(self._forwarding.metrics)
         self._supplied.set()
         async with asyncio.TaskGroup() as tasks:
             for work in self._work:
@@ -172,8 +192,8 @@ class Agent:
             ),
             report,
         )
-        detours = DetourRole(self._cluster, settings.node_name, Nft(), on_link, keep=settings.keep_connections)
-        pinging = PingRole(Nft(), answer=settings.answer_ping)
+        detours = DetourRole(self._cluster, settings.node_name, self._nft, on_link, keep=settings.keep_connections)
+        pinging = PingRole(self._nft, answer=settings.answer_ping)
         speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
         self._work += [
             key_file.follow,
@@ -220,6 +240,8 @@ class Agent:
             self._forwarding.touch([service])
 
     def _slice_changed(self, change: Change[Any]) -> None:
+        if self._forwarding is not None:
+            self._forwarding.slice_changed(change)
         for service in self._cluster.slice_changed(change):
             self._service_changed(service)
 
@@ -232,6 +254,10 @@ class Agent:
         if self._detours is not None:
             self._detours.touch()
         if self._forwarding is not None:
+            self._forwarding.touch()
+
+    def _service_cidr_changed(self, change: Change[ServiceCIDR]) -> None:
+        if change.before != change.after and self._forwarding is not None:
             self._forwarding.touch()
 
     def _rules_changed(self) -> None:

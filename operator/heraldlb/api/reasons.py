@@ -40,6 +40,9 @@ class Reason(StrEnum):
     NO_ELIGIBLE_NODE = "NoEligibleNode"
     ADDRESS_CONFLICT = "AddressConflict"
     FORWARDING_FAILED = "ForwardingFailed"
+    INVALID_SOURCE_RANGE = "InvalidSourceRange"
+    SCHEDULER_REFUSED = "SchedulerRefused"
+    INVALID_WEIGHT = "InvalidWeight"
 
 
 class Hindrance(StrEnum):

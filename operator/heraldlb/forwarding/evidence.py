@@ -30,6 +30,8 @@ ANSWER_SECONDS: Final = 2.0
 HEARTBEAT_LENGTH: Final = 4096
 """Octets of an answer that are read."""
 
+_LEGACY_TABLES: Final = ("ip_tables_names", "ip6_tables_names")
+
 _NETLINK_NETFILTER: Final = 12
 _NLMSG_ERROR: Final = 2
 _NLM_F_REQUEST: Final = 1
@@ -51,7 +53,7 @@ async def gather(*, closely: bool, proc: Path = Path("/proc")) -> Evidence:
         synced = await _synced(session) if closely and Heartbeat.KUBE_PROXY_MODE in answers else None
     return Evidence(
         chains=frozenset(chains),
-        legacy_nat="nat" in _lines(proc / "net/ip_tables_names") + _lines(proc / "net/ip6_tables_names"),
+        legacy_nat=any("nat" in _lines(proc / "thread-self/net" / name) for name in _LEGACY_TABLES),
         links=links,
         answers=answers,
         synced=synced,

@@ -26,7 +26,7 @@ from heraldlb.api.services import ServicePort
 from heraldlb.forwarding import evidence, mode
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.frame import TABLE, WORDS
-from heraldlb.forwarding.mode import Mode
+from heraldlb.forwarding.mode import Mode, Stance
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.plan import make_plan
 from heraldlb.forwarding.proxies import IPVS_LINK, Evidence, Heartbeat, needs_arp_ignore, sight
@@ -40,6 +40,7 @@ NODE = "node-1"
 VIP: dict[Family, str] = {"IPv4": "172.16.0.1", "IPv6": "fd00:16::1"}
 TARGET = 8080
 PATIENCE = 30.0
+NOTHING = Stance(forwards=False, reason="")
 
 both_families = pytest.mark.parametrize("family", FAMILIES)
 
@@ -251,14 +252,14 @@ async def test_no_connection_is_lost_while_one_takes_over_from_the_other(net: Ne
         await until("we forward", lambda: tables(net) >= OURS)
         through_us = await net.connect("client", VIP[family], 80)
         async with answering(net, Heartbeat.KUBE_PROXY_MODE, "nftables"):
+            await until("it is seen to lack rules", lambda: "has no rules" in (switch.stance or NOTHING).reason)
             theirs(net)
             answered = await dial_until(net, family, until("ours are gone", lambda: not tables(net) & OURS))
             assert (answered[0], answered[-1]) == ("pod-1", "pod-2")
             through_them = await net.connect("client", VIP[family], 80)
             assert (await through_us.ask()).backend == "pod-1"
             assert tables(net) >= THEIRS
-            assert switch.stance is not None
-            assert switch.stance.proxy == "kube-proxy (nftables)"
+            assert (switch.stance or NOTHING).proxy == "kube-proxy (nftables)"
         # Its process is gone, its rules are not.
         answered = await dial_until(net, family, until("we forward again", lambda: tables(net) >= OURS))
         assert (answered[0], answered[-1]) == ("pod-2", "pod-1")

@@ -28,13 +28,15 @@ from heraldlb.agent.speaking import SpeakingRole
 from heraldlb.agent.statuses import AnnouncementStatuses
 from heraldlb.agent.switching import ForwardingSwitch
 from heraldlb.agent.tally import Tally
+from heraldlb.agent.uninstalling import Uninstalling
 from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.forwarding import cleanup
 from heraldlb.forwarding.evidence import gather
 from heraldlb.forwarding.mode import Mode
-from heraldlb.forwarding.nft import Nft
+from heraldlb.forwarding.nft import Nft, NftError
 from heraldlb.forwarding.onlink import on_link
 from heraldlb.kube import credentials
 from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
@@ -89,6 +91,7 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
         [outcome, _] = await asyncio.gather(working, stopping, return_exceptions=True)
         if isinstance(outcome, Exception):
             raise outcome
+        await agent.clean_up()
 
 
 class Agent:
@@ -114,6 +117,10 @@ class Agent:
         else:
             self._work += [PingRole(Nft(), answer=False).run, self._detour_role(settings, keep=False).run]
         self._switch = self._add_forwarder(settings)
+        self._uninstalling: Uninstalling | None = None
+        if settings.daemon_set is not None:
+            self._uninstalling = Uninstalling(api, settings.daemon_set)
+            self._work.append(self._uninstalling.run)
 
     def live(self) -> bool:
         """Whether the speaker's loop turns."""
@@ -158,6 +165,17 @@ class Agent:
         if self._speaker is not None and self._supplied.is_set():
             await asyncio.to_thread(self._speaker.close)
         await self._recorder.flush()
+
+    async def clean_up(self) -> None:
+        """Once nothing runs any more: leave no rule on the node, if no other agent will follow."""
+        if self._uninstalling is None or not self._uninstalling.deleted:
+            return
+        try:
+            await Nft().apply(cleanup.removal())
+        except NftError as error:
+            log.warning("Herald's tables could not be removed; run heraldlb cleanup on the node: %s", error)
+        else:
+            log.info("Herald is uninstalled: its tables are removed")
 
     def _add_speaker(self, settings: AgentSettings) -> None:
         key_file = KeyFile(settings.membership_key_file)

@@ -11,6 +11,7 @@ import click
 from heraldlb.agent import process
 from heraldlb.agent.keyfile import KeyFileError
 from heraldlb.agent.settings import ROLES, SPEAKER, AgentSettings
+from heraldlb.api.objects import NamespacedName
 from heraldlb.cli import options
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import PRIMARY, ForwardingSettings
@@ -25,6 +26,15 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     return roles
 
 
+def _namespaced(ctx: click.Context, param: click.Parameter, value: str) -> NamespacedName | None:
+    if not value:
+        return None
+    namespace, slash, name = value.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise click.BadParameter(f'"{value}" is not NAMESPACE/NAME', ctx, param)
+    return NamespacedName(namespace, name)
+
+
 @click.command(short_help="Announce addresses and forward Services on one node.")
 @options.shared(metrics_port=7473)
 @options.option(
@@ -36,6 +46,13 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     default=",".join(ROLES),
     callback=_roles,
     help="What this agent does: speaker (ARP and NDP), forwarder (nftables), or both.",
+)
+@options.option(
+    "--daemon-set",
+    envvar="HERALD_DAEMON_SET",
+    default="",
+    callback=_namespaced,
+    help="NAMESPACE/NAME of the DaemonSet that runs the agents: once it is deleted, their end leaves no rules.",
 )
 @options.option(
     "--membership-key-file",
@@ -108,6 +125,7 @@ def agent(
     log_format: Any,
     node_name: str | None,
     roles: frozenset[str],
+    daemon_set: NamespacedName | None,
     membership_key_file: str,
     membership_port: int,
     heartbeat_interval: float,
@@ -132,6 +150,7 @@ def agent(
         settings = AgentSettings(
             node_name=name,
             roles=roles,
+            daemon_set=daemon_set,
             membership_key_file=membership_key_file,
             membership_port=membership_port,
             heartbeat_interval=heartbeat_interval,

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +25,8 @@ from heraldlb.api.endpoints import Endpoint, EndpointPort
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.reasons import Reason
 from heraldlb.api.services import ServicePort
-from heraldlb.forwarding import evidence, mode
+from heraldlb.forwarding import detour, evidence, mode, ping
+from heraldlb.forwarding.detour import Detours
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.frame import TABLE, WORDS
 from heraldlb.forwarding.mode import Mode, Stance
@@ -287,6 +290,19 @@ async def test_a_changed_mode_is_followed_by_the_next_agent(net: Net) -> None:
             answered = await dial_until(net, "IPv4", until("ours are gone", lambda: tables(net) == THEIRS))
         assert (await established.ask()).backend == "pod-1"
         await established.close()
+
+
+async def test_the_cleanup_command_removes_all_tables_of_ours_and_no_others(net: Net) -> None:
+    theirs(net)
+    before = net.run(NODE, "nft", "list", "ruleset")
+    await Forwarder(net.nft(NODE)).apply(ours())
+    await net.nft(NODE).apply(ping.full([]) + detour.full(Detours()))
+    assert len(tables(net)) == 7
+    for _ in range(2):
+        assert "Nothing of Herald is left" in net.run(
+            NODE, str(Path(sys.executable).with_name("heraldlb")), "cleanup"
+        )
+        assert net.run(NODE, "nft", "list", "ruleset") == before
 
 
 @pytest.mark.usefixtures("impatient")

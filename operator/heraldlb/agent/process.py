@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
@@ -63,19 +62,8 @@ class ProcessSettings:
     metrics_address: str
 
 
-SWITCH_INTERVAL = 0.0005
-"""Seconds for which one thread may keep the interpreter from another. With the default, ten times that, an ARP
-request waits longer behind busy Python than everything else takes to answer it."""
-
-GC_ALLOCATIONS = 50_000
-"""New objects after which those that refer to each other in circles are searched for, which holds up all threads.
-Reading objects makes many and none of that kind."""
-
-
 async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then hand over and end. Raises CredentialsError, KeyFileError."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.set_threshold(GC_ALLOCATIONS)
     configuration = await credentials.load(process.kubeconfig)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(Api(configuration))

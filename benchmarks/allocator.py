@@ -15,7 +15,7 @@ from heraldlb.api.addresspool import parse_pool
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import HeldPort, Holder
 from heraldlb.controller.assignments import Assignments
-from heraldlb.controller.process import GC_ALLOCATIONS
+from heraldlb.cli.interpreter import GC_ALLOCATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

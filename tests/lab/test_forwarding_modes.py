@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from heraldlb.agent import switching as switching_module
 from heraldlb.agent.switching import ForwardingSwitch
 from heraldlb.api.endpoints import Endpoint, EndpointPort
 from heraldlb.api.ranges import FAMILIES, Family
@@ -218,6 +219,7 @@ async def switching(net: Net, chosen: Mode = Mode.AUTO) -> AsyncIterator[tuple[F
         NODE,
         recorder,
         lambda closely: found(net, closely=closely),
+        lambda: run_in(Surroundings(network=named(net.prefix + NODE)), evidence.glance),
         no,
         work=[forward],
         remove=forwarder.remove,
@@ -235,7 +237,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stances change, and are looked at, within a moment."""
     monkeypatch.setattr(mode, "STEADY", 0.5)
     monkeypatch.setattr(mode, "GONE", 0.5)
-    monkeypatch.setattr("heraldlb.agent.switching.LOOK_PERIOD", 0.1)
+    monkeypatch.setattr(switching_module, "LOOK_PERIOD", 0.1)
 
 
 async def dial_until(net: Net, family: Family, done: Awaitable[None]) -> list[str]:
@@ -303,6 +305,20 @@ async def test_the_cleanup_command_removes_all_tables_of_ours_and_no_others(net:
             NODE, str(Path(sys.executable).with_name("heraldlb")), "cleanup"
         )
         assert net.run(NODE, "nft", "list", "ruleset") == before
+
+
+async def test_rules_that_vanish_are_missed_long_before_the_next_look(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switching_module, "LOOK_PERIOD", 10 * PATIENCE)
+    monkeypatch.setattr(switching_module, "GLANCE_PERIOD", 0.1)
+    theirs(net)
+    async with answering(net, Heartbeat.KUBE_PROXY_MODE, "nftables"), switching(net) as (switch, _):
+        await until("it is left to the other", lambda: switch.stance is not None and not switch.stance.forwards)
+        for words in WORDS.values():
+            net.run(NODE, "nft", "delete", "table", words.ip, "kube-proxy")
+        await until("we forward", lambda: tables(net) >= OURS)
+        assert (await net.ask("client", VIP["IPv4"], 80)).backend == "pod-1"
 
 
 @pytest.mark.usefixtures("impatient")

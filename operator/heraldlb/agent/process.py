@@ -33,7 +33,7 @@ from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.forwarding import cleanup
-from heraldlb.forwarding.evidence import gather
+from heraldlb.forwarding.evidence import gather, glance
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.nft import Nft, NftError
 from heraldlb.forwarding.onlink import on_link
@@ -77,9 +77,9 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
         for task in (working, stopping):
             task.cancel()
         [outcome, _] = await asyncio.gather(working, stopping, return_exceptions=True)
+        await agent.clean_up()
         if isinstance(outcome, Exception):
             raise outcome
-        await agent.clean_up()
 
 
 class Agent:
@@ -214,6 +214,7 @@ class Agent:
             settings.node_name,
             self._recorder,
             lambda closely: gather(closely=closely),
+            glance,
             CiliumConfig(self._api).replaces,
             work=[role.run],
             remove=role.remove,

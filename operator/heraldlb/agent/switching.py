@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 LOOK_PERIOD = 10.0
 """Seconds between looks at what other proxies do. A look is some questions on loopback and netlink, about 5 ms."""
 
+GLANCE_PERIOD = 1.0
+"""Seconds between glances, which find out whether a look is due: others' rules have come, or are gone."""
+
 STRICT_ARP = (
     "IPVS has the addresses of Services on a link of this node, whose kernel therefore answers ARP for all of them,"
     " whichever node announces them. Set ipvs.strictARP: true in kube-proxy's configuration, or on the node:"
@@ -32,6 +35,8 @@ STRICT_ARP = (
 Work = Callable[[], Coroutine[Any, Any, None]]
 Gather = Callable[[bool], Awaitable[Evidence]]
 """What is on the node; told whether to look closely. May raise OSError."""
+Glance = Callable[[], Hashable]
+"""Something that changes when others' rules come or go. May raise OSError."""
 
 
 class ForwardingSwitch:
@@ -43,6 +48,7 @@ class ForwardingSwitch:
         node_name: str,
         recorder: Recorder,
         gather: Gather,
+        glance: Glance,
         cilium_replaces: Callable[[], Awaitable[bool]],
         *,
         work: Sequence[Work],
@@ -54,6 +60,7 @@ class ForwardingSwitch:
         self._node_name = node_name
         self._recorder = recorder
         self._gather = gather
+        self._glance = glance
         self._cilium_replaces = cilium_replaces
         self._work = work
         self._remove = remove
@@ -61,6 +68,7 @@ class ForwardingSwitch:
         self._running: asyncio.Task[None] | None = None
         self._removed = False
         self._arp_told = False
+        self._glanced: Hashable = None
         self._changed = asyncio.Event()
 
     @property
@@ -82,6 +90,7 @@ class ForwardingSwitch:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._changed.clear()
+                self._glanced = self._seen()
                 await self._consider(tasks)
                 await self._pause()
 
@@ -134,11 +143,20 @@ class ForwardingSwitch:
                 self._removed = True
 
     async def _pause(self) -> None:
-        review = self._stance.review if self._stance is not None else None
-        wait = LOOK_PERIOD if review is None else min(LOOK_PERIOD, max(review - time.monotonic(), 0.0))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                await self._changed.wait()
+        """Until it is time to look again."""
+        due = time.monotonic() + LOOK_PERIOD
+        if self._stance is not None and self._stance.review is not None:
+            due = min(due, self._stance.review)
+        while (wait := due - time.monotonic()) > 0 and not self._changed.is_set() and self._seen() == self._glanced:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(wait, GLANCE_PERIOD)):
+                    await self._changed.wait()
+
+    def _seen(self) -> Hashable:
+        try:
+            return self._glance()
+        except OSError:
+            return None
 
     def _tell(self, stance: Stance) -> None:
         former = self._stance

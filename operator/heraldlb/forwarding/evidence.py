@@ -14,10 +14,12 @@ from typing import Final
 import aiohttp
 
 from heraldlb.forwarding.proxies import (
+    FOREIGN_CHAINS,
+    FOREIGN_LINKS,
     IPVS_LINK,
     KUBE_PROXY_METRICS,
     KUBE_ROUTER_LINK,
-    LOOKED_FOR,
+    OWN_TABLES,
     Chain,
     Evidence,
     Heartbeat,
@@ -44,21 +46,25 @@ _FAMILIES: Final = {"ip": 2, "ip6": 10}
 async def gather(*, closely: bool, proc: Path = Path("/proc")) -> Evidence:
     """What is there now. `closely`: also whether kube-proxy's rules are complete, which makes it write all of its
     metrics. Raises OSError where netlink is not to be had."""
-    chains = existing(LOOKED_FOR)
-    links = frozenset(name for _, name in socket.if_nameindex())
+    chains = frozenset(existing((*FOREIGN_CHAINS, *OWN_TABLES)))
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         said = await asyncio.gather(*(_ask(session, place) for place in Heartbeat))
         answers = {place: answer for place, answer in zip(Heartbeat, said, strict=True) if answer is not None}
         synced = await _synced(session) if closely and Heartbeat.KUBE_PROXY_MODE in answers else None
     return Evidence(
-        chains=frozenset(chains),
+        chains=chains,
         legacy_nat=any("nat" in _lines(proc / "thread-self/net" / name) for name in _LEGACY_TABLES),
-        links=links,
+        links=_links(),
         answers=answers,
         synced=synced,
         arp_ignore=arp_ignored(proc / "sys/net/ipv4/conf"),
     )
+
+
+def glance() -> tuple[frozenset[Chain], frozenset[str]]:
+    """The part of it that comes and goes with others' rules, in a fraction of a millisecond. Raises OSError."""
+    return frozenset(existing(FOREIGN_CHAINS)), _links()
 
 
 def existing(chains: Iterable[Chain]) -> Iterator[Chain]:
@@ -83,6 +89,10 @@ def arp_ignored(conf: Path) -> bool:
         return True
     others = values.keys() - {"all", "default", "lo", IPVS_LINK, KUBE_ROUTER_LINK}
     return all(values[name] >= 1 for name in others)
+
+
+def _links() -> frozenset[str]:
+    return FOREIGN_LINKS.intersection(name for _, name in socket.if_nameindex())
 
 
 def _question(chain: Chain) -> bytes:

@@ -97,17 +97,15 @@ class ForwardingSwitch:
     async def _consider(self, tasks: asyncio.TaskGroup) -> None:
         try:
             evidence = await self._evidence()
-        except OSError as error:
-            log.warning("other service proxies could not be looked for: %s", error)
-            evidence = None
-        if evidence is not None:
+        except Exception:
+            # Whatever it is, it must not take the speaker along, nor leave Services to nobody.
+            log.exception("other service proxies could not be looked for")
+            stance = self._stance or Stance(True, "other service proxies could not be looked for")
+        else:
             self._warn(evidence)
+            stance = modes.judge(self._stance, sight(evidence), time.monotonic(), ours=evidence.ours)
         if self._mode is not Mode.AUTO:
             stance = modes.chosen(self._mode)
-        elif evidence is not None:
-            stance = modes.judge(self._stance, sight(evidence), time.monotonic(), ours=evidence.ours)
-        else:
-            return
         self._tell(stance)
         self._stance = stance
         if stance.forwards:

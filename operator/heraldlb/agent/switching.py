@@ -100,7 +100,8 @@ class ForwardingSwitch:
         except Exception:
             # Whatever it is, it must not take the speaker along, nor leave Services to nobody.
             log.exception("other service proxies could not be looked for")
-            stance = self._stance or Stance(True, "other service proxies could not be looked for")
+            unknown = Stance(True, "other service proxies could not be looked for")
+            stance = replace(self._stance, doubted=None) if self._stance is not None else unknown
         else:
             self._warn(evidence)
             stance = modes.judge(self._stance, sight(evidence), time.monotonic(), ours=evidence.ours)

@@ -28,7 +28,6 @@ from heraldlb.api.reasons import Reason
 from heraldlb.api.services import ServicePort
 from heraldlb.forwarding import detour, evidence, mode, ping
 from heraldlb.forwarding.detour import Detours
-from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.frame import TABLE, WORDS
 from heraldlb.forwarding.mode import Mode, Stance
 from heraldlb.forwarding.model import Frame, Plan
@@ -171,7 +170,7 @@ async def test_legacy_iptables_count_as_rules_of_an_iptables_proxy_that_lives(ne
 @both_families
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 async def test_while_both_program_ours_decide_and_connections_work(net: Net, family: Family, first: str) -> None:
-    forwarder = Forwarder(net.nft(NODE))
+    forwarder = net.forwarder(NODE)
     if first == "ours":
         await forwarder.apply(ours())
         theirs(net)
@@ -187,7 +186,7 @@ async def test_while_both_program_ours_decide_and_connections_work(net: Net, fam
 @both_families
 async def test_while_both_program_local_traffic_keeps_its_source(net: Net, family: Family) -> None:
     theirs(net)
-    await Forwarder(net.nft(NODE)).apply(ours("Local"))
+    await net.forwarder(NODE).apply(ours("Local"))
     assert {answer.seen for answer in await net.gather("client", VIP[family], 80)} == {CLIENT[family]}
 
 
@@ -204,7 +203,7 @@ class Events:
 @contextlib.asynccontextmanager
 async def switching(net: Net, chosen: Mode = Mode.AUTO) -> AsyncIterator[tuple[ForwardingSwitch, Events]]:
     """An agent's part in it; when it ends its rules stay, as an agent's do."""
-    forwarder, events = Forwarder(net.nft(NODE)), Events()
+    forwarder, events = net.forwarder(NODE), Events()
 
     async def forward() -> None:
         await forwarder.apply(ours())
@@ -297,7 +296,7 @@ async def test_a_changed_mode_is_followed_by_the_next_agent(net: Net) -> None:
 async def test_the_cleanup_command_removes_all_tables_of_ours_and_no_others(net: Net) -> None:
     theirs(net)
     before = net.run(NODE, "nft", "list", "ruleset")
-    await Forwarder(net.nft(NODE)).apply(ours())
+    await net.forwarder(NODE).apply(ours())
     await net.nft(NODE).apply(ping.full([]) + detour.full(Detours()))
     assert len(tables(net)) == 7
     for _ in range(2):

@@ -32,11 +32,14 @@ from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
-from heraldlb.forwarding import cleanup
+from heraldlb.forwarding import cleanup, detour, ping
 from heraldlb.forwarding.evidence import gather, glance
+from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.nft import Nft, NftError
 from heraldlb.forwarding.onlink import on_link
+from heraldlb.forwarding.readback import KernelReader
+from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube import credentials
 from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
 from heraldlb.kube.feed import Feed, Subscription
@@ -92,7 +95,9 @@ class Agent:
         self._recorder = Recorder(api, AGENT_NAME, settings.node_name)
         self._rulebook = Rulebook(self._cluster, settings)
         self._tally = Tally(self._cluster, settings.node_name)
-        self._work: list[Callable[[], Coroutine[Any, Any, None]]] = [self._recorder.run]
+        self._nft = Nft()
+        self._watch = TableWatch(self._nft.ran)
+        self._work: list[Callable[[], Coroutine[Any, Any, None]]] = [self._recorder.run, self._watch.run]
         self._speaker: Speaker | None = None
         self._speaking: SpeakingRole | None = None
         self._statuses: AnnouncementStatuses | None = None
@@ -103,7 +108,7 @@ class Agent:
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
         else:
-            self._work += [PingRole(Nft(), answer=False).run, self._detour_role(settings, keep=False).run]
+            self._work += [PingRole(self._nft, answer=False).run, self._detour_role(settings, keep=False).run]
         self._switch = self._add_forwarder(settings)
         self._uninstalling: Uninstalling | None = None
         if settings.daemon_set is not None:
@@ -143,6 +148,8 @@ class Agent:
             await asyncio.to_thread(self._speaker.start)
             REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
         REGISTRY.register(ForwarderCollector(self._switch.mode, lambda: self._switch.stance))
+        if self._forwarding is not None:
+            REGISTRY.register(self._forwarding.metrics)
         self._supplied.set()
         async with asyncio.TaskGroup() as tasks:
             for work in self._work:
@@ -159,7 +166,7 @@ class Agent:
         if self._uninstalling is None or not self._uninstalling.deleted:
             return
         try:
-            await Nft().apply(cleanup.removal())
+            await self._nft.apply(cleanup.removal())
         except NftError as error:
             log.warning("Herald's tables could not be removed; run heraldlb cleanup on the node: %s", error)
         else:
@@ -187,7 +194,10 @@ class Agent:
             report,
         )
         detours = self._detour_role(settings, keep=settings.keep_connections)
-        pinging = PingRole(Nft(), answer=settings.answer_ping)
+        pinging = PingRole(self._nft, answer=settings.answer_ping)
+        self._watch.subscribe(ping.TABLE, pinging.touched)
+        for table in detour.TABLES:
+            self._watch.subscribe(table, detours.touched)
         speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
         self._work += [
             key_file.follow,
@@ -202,11 +212,12 @@ class Agent:
         self._detours = detours
 
     def _detour_role(self, settings: AgentSettings, *, keep: bool) -> DetourRole:
-        return DetourRole(self._cluster, settings.node_name, Nft(), on_link, keep=keep)
+        return DetourRole(self._cluster, settings.node_name, self._nft, on_link, keep=keep)
 
     def _add_forwarder(self, settings: AgentSettings) -> ForwardingSwitch:
         mode = settings.forwarding_mode if FORWARDER in settings.roles else Mode.OFF
-        role = ForwardingRole(self._cluster, settings, self._recorder)
+        forwarder = Forwarder(self._nft, KernelReader())
+        role = ForwardingRole(self._cluster, settings, self._recorder, forwarder, self._watch)
         if mode is not Mode.OFF:
             self._forwarding = role
         switch = ForwardingSwitch(
@@ -240,6 +251,11 @@ class Agent:
             self._tally.take(change)
             self._statuses.take(change)
 
+    def _at_work(self) -> ForwardingRole | None:
+        """The forwarder while it forwards; when it begins, it takes in everything anyway."""
+        stance = self._switch.stance
+        return self._forwarding if stance is not None and stance.forwards else None
+
     def _services_changed(self, services: Iterable[NamespacedName]) -> None:
         for service in services:
             self._service_changed(service)
@@ -251,10 +267,12 @@ class Agent:
             self._speaking.touch(addresses)
         if self._statuses is not None:
             self._statuses.reconsider(addresses)
-        if self._forwarding is not None:
-            self._forwarding.touch([service])
+        if (forwarding := self._at_work()) is not None:
+            forwarding.touch([service])
 
     def _slice_changed(self, change: Change[Any]) -> None:
+        if (forwarding := self._at_work()) is not None:
+            forwarding.slice_changed(change)
         for service in self._cluster.slice_changed(change):
             self._service_changed(service)
 
@@ -266,8 +284,8 @@ class Agent:
         self._lost_nodes.look()
         if self._detours is not None:
             self._detours.touch()
-        if self._forwarding is not None:
-            self._forwarding.touch()
+        if (forwarding := self._at_work()) is not None:
+            forwarding.touch()
 
     def _rules_changed(self) -> None:
         self._rulebook.forget()

@@ -8,7 +8,9 @@ import os
 from collections.abc import Iterable
 
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.agent.settings import AgentSettings
+from heraldlb.agent.staleflows import StaleFlowsRole
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
 from heraldlb.forwarding.forwarder import Applied, Forwarder, Quarantined
@@ -32,8 +34,17 @@ RETRY = 1.0
 class ForwardingRole:
     """Keeps the node's rules equal to what the mirrors say."""
 
-    def __init__(self, cluster: Cluster, settings: AgentSettings, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: AgentSettings,
+        recorder: Recorder,
+        health_checks: HealthCheckRole,
+        stale_flows: StaleFlowsRole,
+    ) -> None:
         self._cluster = cluster
+        self._health_checks = health_checks
+        self._stale_flows = stale_flows
         self._settings = settings
         self._recorder = recorder
         self._forwarder = Forwarder(Nft())
@@ -68,6 +79,7 @@ class ForwardingRole:
                 self._plan = None
             else:
                 continue
+            self._health_checks.failed()
             await asyncio.sleep(RETRY)
             self._changed.set()
 
@@ -88,6 +100,9 @@ class ForwardingRole:
             self._plan = self._replan(self._plan, touched, view)
         applied = await self._forwarder.apply(self._plan)
         self._tell(applied)
+        refused = {each.service for each in applied.quarantined}
+        self._health_checks.applied(self._plan, view.node_port_addresses, refused)
+        self._stale_flows.applied(self._plan)
         if not self.applied.is_set():
             log.info("forwarding %d Services", len(self._plan.services))
             self.applied.set()

@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.detouring import DetourRole
 from heraldlb.agent.forwarding import ForwardingRole
+from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.lostnodes import LostNodes
 from heraldlb.agent.metrics import SpeakerCollector
@@ -24,12 +25,14 @@ from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
+from heraldlb.agent.staleflows import StaleFlowsRole
 from heraldlb.agent.statuses import AnnouncementStatuses
 from heraldlb.agent.tally import Tally
 from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.forwarding.healthserver import HealthServer
 from heraldlb.forwarding.nft import Nft
 from heraldlb.forwarding.onlink import on_link
 from heraldlb.kube import credentials
@@ -108,8 +111,7 @@ class Agent:
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
         if FORWARDER in settings.roles:
-            self._forwarding = ForwardingRole(self._cluster, settings, self._recorder)
-            self._work.append(self._forwarding.run)
+            self._add_forwarder(settings)
 
     def live(self) -> bool:
         """Whether the speaker's loop turns."""
@@ -186,6 +188,12 @@ class Agent:
         ]
         self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
         self._detours = detours
+
+    def _add_forwarder(self, settings: AgentSettings) -> None:
+        health_checks = HealthCheckRole(self._cluster, settings.node_name, self._recorder, HealthServer())
+        stale_flows = StaleFlowsRole()
+        self._forwarding = ForwardingRole(self._cluster, settings, self._recorder, health_checks, stale_flows)
+        self._work += [self._forwarding.run, health_checks.run, stale_flows.run]
 
     def _witness(self) -> float | None:
         age = time.monotonic() - self._api.last_answer

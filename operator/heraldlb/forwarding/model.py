@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from heraldlb.api.objects import NamespacedName
-from heraldlb.api.ranges import IPAddress
+from heraldlb.api.ranges import Family, IPAddress
 from heraldlb.api.services import Protocol
 
 IPNetwork = IPv4Network | IPv6Network
@@ -85,6 +85,15 @@ class VirtualServer:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """What load balancers in front of the nodes ask at `spec.healthCheckNodePort`."""
+
+    port: int
+    endpoints: Mapping[Family, int]
+    """Ready endpoints on this node, in each family that the Service has."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServicePlan:
     """The virtual servers of one Service on this node, both families."""
 
@@ -94,6 +103,9 @@ class ServicePlan:
     servers: Mapping[Frontend, VirtualServer]
     local_endpoints: frozenset[IPAddress] = frozenset()
     """Endpoints on this node: one of them that reaches itself through the Service has to be masqueraded."""
+    quiesced: frozenset[Backend] = frozenset()
+    """Endpoints that serve and get no new connections from here: those that they have go on."""
+    health_check: HealthCheck | None = None
 
     def rank(self, frontend: Frontend) -> tuple[int, str, NamespacedName]:
         """Orders the claims of several Services to one frontend, best first."""

@@ -13,8 +13,10 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.services import Service, ServicePort, first_of_family
 from heraldlb.forwarding.endpoints import EndpointLists, choose
+from heraldlb.forwarding.healthcheck import health_check
 from heraldlb.forwarding.model import (
     AddressKind,
+    Backend,
     Frame,
     Frontend,
     Masquerade,
@@ -52,6 +54,7 @@ def plan_service(
     slices = tuple(slices)
     servers: dict[Frontend, VirtualServer] = {}
     local: set[IPAddress] = set()
+    quiesced: set[Backend] = set()
     for family in FAMILIES:
         cluster_ip = first_of_family(service.cluster_ips, family)
         if cluster_ip is None:
@@ -59,13 +62,23 @@ def plan_service(
         for port in service.ports:
             lists = choose(slices, port, family, node_name=node.name, zone=node.zone, lost=lost)
             local.update(backend.address for backend in lists.local)
+            quiesced.update(lists.quiesced)
+            if service.internal_traffic_policy == "Local":
+                quiesced.update(lists.cluster)
             # The first claim stands where a Service has one address in two roles.
             servers.setdefault(Frontend(cluster_ip, port.protocol, port.port), _internal(service, lists))
             for kind, frontend in _outside(service, port, family, node):
                 servers.setdefault(frontend, _external(service, lists, kind))
     if not servers:
         return None
-    return ServicePlan(service.id, service.created, servers, frozenset(local))
+    return ServicePlan(
+        service.id,
+        service.created,
+        servers,
+        frozenset(local),
+        frozenset(quiesced),
+        health_check(service, slices, node.name),
+    )
 
 
 def _outside(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from heraldlb.agent.cluster import Cluster
@@ -15,7 +15,7 @@ from heraldlb.api.reasons import Reason
 from heraldlb.forwarding.healthcheck import Health, Listener, listeners
 from heraldlb.forwarding.healthserver import HealthServer
 from heraldlb.forwarding.model import Plan
-from heraldlb.kube.recorder import Happening, Recorder, Subject
+from heraldlb.kube.recorder import Happening, Subject
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,21 @@ class HealthCheckRole:
     What could not be applied makes every answer 503, since the node may send clients to endpoints that are gone.
     """
 
-    def __init__(self, cluster: Cluster, node_name: str, recorder: Recorder, server: HealthServer) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        node_name: str,
+        record: Callable[[Happening], None],
+        server: HealthServer,
+        *,
+        retry: float = RETRY,
+    ) -> None:
+        """`record` takes the Events to write. `retry`: seconds before a port that could not be had is tried again."""
         self._cluster = cluster
         self._node_name = node_name
-        self._recorder = recorder
+        self._record = record
         self._server = server
+        self._retry = retry
         self._plan: Plan | None = None
         self._addresses: tuple[IPAddress, ...] = ()
         self._refused: Collection[NamespacedName] = ()
@@ -67,7 +77,7 @@ class HealthCheckRole:
             failed: Mapping[Listener, OSError] = {}
             while True:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(RETRY if failed else None):
+                    async with asyncio.timeout(self._retry if failed else None):
                         await self._changed.wait()
                 await asyncio.sleep(SETTLE)
                 self._changed.clear()
@@ -90,11 +100,11 @@ class HealthCheckRole:
                 continue
             note = (
                 f"{self._node_name} does not answer health checks of {service.id} at {listener}"
-                f" (spec.healthCheckNodePort): {why}. It is tried again every {RETRY:g} seconds."
+                f" (spec.healthCheckNodePort): {why}. It is tried again every {self._retry:g} seconds."
             )
             log.warning("%s", note)
             subject = Subject("v1", "Service", service.id, service.uid)
-            self._recorder.record(Happening(subject, Reason.HEALTH_CHECK_UNAVAILABLE, note, "Listen", warning=True))
+            self._record(Happening(subject, Reason.HEALTH_CHECK_UNAVAILABLE, note, "Listen", warning=True))
         self._told = told
 
 

@@ -190,7 +190,7 @@ class Agent:
         self._detours = detours
 
     def _add_forwarder(self, settings: AgentSettings) -> None:
-        health_checks = HealthCheckRole(self._cluster, settings.node_name, self._recorder, HealthServer())
+        health_checks = HealthCheckRole(self._cluster, settings.node_name, self._recorder.record, HealthServer())
         stale_flows = StaleFlowsRole()
         self._forwarding = ForwardingRole(self._cluster, settings, self._recorder, health_checks, stale_flows)
         self._work += [self._forwarding.run, health_checks.run, stale_flows.run]

@@ -1,8 +1,8 @@
 """Conntrack entries of connections to frontends as netlink messages (linux/netfilter/nfnetlink_conntrack.h). Pure.
 
 A table has tens of thousands of entries, of which few are asked for. The kernel is told the family, the protocol,
-the frontend and, for half-open connections, the status (from Linux 5.8 and 6.1 on; older ones send more). Of what
-it sends, only entries to frontends that are wanted are decoded whole.
+the port and, for half-open connections, the status (from Linux 5.8 and 6.1 on; older ones send more). Of what it
+sends, only entries to frontends that are wanted are decoded whole.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PROTOINFO_TCP, _TCP_STATE = 1, 1
 _NESTED, _TYPE_MASK = 0x8000, 0x3FFF
 
 _ORIGINAL_FLAGS, _REPLY_FLAGS = 1, 2
-_COMPARE_DESTINATION, _COMPARE_PROTOCOL, _COMPARE_DESTINATION_PORT = 1 << 1, 1 << 3, 1 << 5
+_COMPARE_PROTOCOL, _COMPARE_DESTINATION_PORT = 1 << 3, 1 << 5
 """In CTA_FILTER, what of a tuple has to be equal. The kernel's header for user space does not name these."""
 _SEEN_REPLY: Final = 1 << 1
 _SYN_SENT: Final = 1
@@ -68,17 +68,17 @@ def key(frontend: Frontend) -> bytes:
     return frontend.address.packed + bytes((_PROTOCOLS[frontend.protocol], *frontend.port.to_bytes(2, "big")))
 
 
-def dump_request(family: Family, protocol: Protocol, sequence: int, to: Frontend | None = None) -> bytes:
-    """The request for the entries of a protocol, or only of those to one frontend: all of UDP, of others those that
-    have seen no reply."""
-    compared = _COMPARE_PROTOCOL
-    address, ends = b"", _attribute(_PROTO_NUMBER, bytes((_PROTOCOLS[protocol],)))
-    if to is not None:
-        compared |= _COMPARE_DESTINATION | _COMPARE_DESTINATION_PORT
-        number = _DESTINATIONS[0] if family == "IPv4" else _DESTINATIONS[1]
-        address = _attribute(_TUPLE_IP | _NESTED, _attribute(number, to.address.packed))
-        ends += _attribute(_DESTINATION_PORT, to.port.to_bytes(2, "big"))
-    body = _attribute(_ORIGINAL | _NESTED, address + _attribute(_TUPLE_PROTO | _NESTED, ends))
+def dump_request(family: Family, protocol: Protocol, sequence: int, port: int | None = None) -> bytes:
+    """The request for the entries of a protocol, or only of those to one port: all of UDP, of others those that
+    have seen no reply.
+
+    Not by address: Linux compares those of IPv6 the wrong way round.
+    """
+    compared, ends = _COMPARE_PROTOCOL, _attribute(_PROTO_NUMBER, bytes((_PROTOCOLS[protocol],)))
+    if port is not None:
+        compared |= _COMPARE_DESTINATION_PORT
+        ends += _attribute(_DESTINATION_PORT, port.to_bytes(2, "big"))
+    body = _attribute(_ORIGINAL | _NESTED, _attribute(_TUPLE_PROTO | _NESTED, ends))
     flags = ((_ORIGINAL_FLAGS, compared), (_REPLY_FLAGS, 0))
     body += _attribute(
         _FILTER | _NESTED, b"".join(_attribute(which, struct.pack("=I", each)) for which, each in flags)

@@ -26,8 +26,8 @@ BATCH: Final = 100
 """Entries deleted with one datagram. Each is acknowledged, and the acknowledgements have to fit the buffer."""
 
 FEW: Final = 8
-"""Frontends up to which the kernel looks through its table for each of them: 10 ms for 50,000 entries. To take all
-entries of a protocol over from it is far more, but does not grow with the frontends."""
+"""Ports up to which the kernel looks through its table for each of them: 10 ms for 50,000 entries. To take all
+entries of a protocol over from it is far more, but does not grow with the ports."""
 
 TIMEOUT: Final = 10.0
 """Seconds without a word from the kernel."""
@@ -45,23 +45,23 @@ def forget_stale_flows(
 ) -> int:
     """Delete the entries of flows to these frontends that are stale under `plan`. Returns how many.
 
-    Blocks while the table is read, of 50,000 entries for 10 ms a frontend or half a second. Raises OSError.
+    Blocks while the table is read, of 50,000 entries for 10 ms a port or half a second. Raises OSError.
     """
-    deleted = 0
     with closing(open_socket()) as sock:
         sock.settimeout(TIMEOUT)
         sequences = count(1)
-        for family in FAMILIES:
-            for protocol in PROTOCOLS:
-                wanted = [
-                    each for each in frontends if (family_of(each.address), each.protocol) == (family, protocol)
-                ]
-                found: list[Flow] = []
-                for each in wanted if len(wanted) <= FEW else (None,):
-                    request = conntrack.dump_request(family, protocol, next(sequences), each)
-                    found += _dump(sock, request, frozenset(map(conntrack.key, wanted)))
-                deleted += _delete(sock, [flow for flow in found if is_stale(flow, plan)], sequences)
-    return deleted
+        stale = [flow for flow in read_flows(sock, frontends, sequences) if is_stale(flow, plan)]
+        return _delete(sock, stale, sequences)
+
+
+def read_flows(sock: socket.socket, frontends: Collection[Frontend], sequences: Iterator[int]) -> Iterator[Flow]:
+    """The flows to these frontends: all of UDP, of others those without a reply. Raises OSError."""
+    for family in FAMILIES:
+        for protocol in PROTOCOLS:
+            wanted = [each for each in frontends if (family_of(each.address), each.protocol) == (family, protocol)]
+            keys, ports = frozenset(map(conntrack.key, wanted)), {each.port for each in wanted}
+            for port in ports if len(ports) <= FEW else {None}:
+                yield from _dump(sock, conntrack.dump_request(family, protocol, next(sequences), port), keys)
 
 
 def _dump(sock: socket.socket, request: bytes, wanted: Collection[bytes]) -> Iterator[Flow]:

@@ -162,7 +162,8 @@ async def test_load_balancers_are_told_of_local_endpoints_as_they_come_and_go() 
 
         here.applied(plan(*HERE, ports={OTHER: OTHER_PORT}))
         await here.until("IPv4", lambda text: not text)
-        assert await reader.read() == b"", "the Service is gone, and so are connections to its port"
+        async with asyncio.timeout(ANSWER_SECONDS):
+            assert await reader.read() == b"", "the Service is gone, and so are connections to its port"
         writer.close()
         here.applied(plan(*HERE, ports={OTHER: OTHER_PORT}), ADDRESSES[:1])
         await here.until("IPv6", lambda text: not text, OTHER_PORT)
@@ -188,12 +189,14 @@ async def test_a_port_that_another_process_has_is_told_and_taken_once_it_is_free
 async def test_clients_that_are_slow_or_say_nothing_keep_nobody_from_asking(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(healthserver, "REQUEST_SECONDS", 10 * ANSWER_SECONDS)
     async with node() as here:
         here.applied(plan(*HERE))
         await here.until("IPv4", bool)
         silent = [await here.open("IPv4") for _ in range(CONNECTIONS)]
         assert await here.ask("IPv4") == answer("200 OK", 1)
-        assert await silent[0][0].read() == b"", "the one that was silent for longest made room"
+        async with asyncio.timeout(ANSWER_SECONDS):
+            assert await silent[0][0].read() == b"", "the one that was silent for longest made room"
         for _, writer in silent:
             writer.close()
 

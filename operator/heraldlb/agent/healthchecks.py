@@ -48,7 +48,7 @@ class HealthCheckRole:
         *,
         retry: float = RETRY,
     ) -> None:
-        """`record` takes the Events to write. `retry`: seconds before a port that could not be had is tried again."""
+        """`record` takes the Events to write. `retry`, in seconds, is for ports that could not be had."""
         self._cluster = cluster
         self._node_name = node_name
         self._record = record

@@ -117,6 +117,16 @@ async def test_switched_off_it_leaves_nothing_of_what_was_there(net: Net) -> Non
     assert not await ping(net, "client", OURS["IPv4"])
 
 
+async def test_a_table_that_somebody_touched_is_made_anew_at_once_when_told(net: Net) -> None:
+    async with answering(net) as role:
+        role.want(ALL)
+        await until("the address to be in the kernel", lambda: OURS["IPv4"] in table(net))
+        net.run("node-1", "nft", "flush", "ruleset")
+        role.touched()
+        await until("the address to be in the kernel", lambda: OURS["IPv4"] in table(net))
+        assert await ping(net, "client", OURS["IPv4"])
+
+
 @both_families
 async def test_a_table_that_somebody_removed_is_made_anew_at_the_next_change(net: Net, family: Family) -> None:
     async with answering(net) as role:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
@@ -14,26 +13,32 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
+from heraldlb.agent.cilium import CiliumConfig
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.detouring import DetourRole
 from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.lostnodes import LostNodes
-from heraldlb.agent.metrics import SpeakerCollector
+from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
 from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
 from heraldlb.agent.staleflows import StaleFlowsRole
 from heraldlb.agent.statuses import AnnouncementStatuses
+from heraldlb.agent.switching import ForwardingSwitch
 from heraldlb.agent.tally import Tally
+from heraldlb.agent.uninstalling import Uninstalling
 from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.forwarding import cleanup
+from heraldlb.forwarding.evidence import gather
 from heraldlb.forwarding.healthserver import HealthServer
-from heraldlb.forwarding.nft import Nft
+from heraldlb.forwarding.mode import Mode
+from heraldlb.forwarding.nft import Nft, NftError
 from heraldlb.forwarding.onlink import on_link
 from heraldlb.kube import credentials
 from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
@@ -60,19 +65,8 @@ class ProcessSettings:
     metrics_address: str
 
 
-SWITCH_INTERVAL = 0.0005
-"""Seconds for which one thread may keep the interpreter from another. With the default, ten times that, an ARP
-request waits longer behind busy Python than everything else takes to answer it."""
-
-GC_ALLOCATIONS = 50_000
-"""New objects after which those that refer to each other in circles are searched for, which holds up all threads.
-Reading objects makes many and none of that kind."""
-
-
 async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then hand over and end. Raises CredentialsError, KeyFileError."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.set_threshold(GC_ALLOCATIONS)
     configuration = await credentials.load(process.kubeconfig)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(Api(configuration))
@@ -88,6 +82,7 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
         [outcome, _] = await asyncio.gather(working, stopping, return_exceptions=True)
         if isinstance(outcome, Exception):
             raise outcome
+        await agent.clean_up()
 
 
 class Agent:
@@ -110,8 +105,13 @@ class Agent:
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
-        if FORWARDER in settings.roles:
-            self._add_forwarder(settings)
+        else:
+            self._work += [PingRole(Nft(), answer=False).run, self._detour_role(settings, keep=False).run]
+        self._switch = self._add_forwarder(settings)
+        self._uninstalling: Uninstalling | None = None
+        if settings.daemon_set is not None:
+            self._uninstalling = Uninstalling(api, settings.daemon_set)
+            self._work.append(self._uninstalling.run)
 
     def live(self) -> bool:
         """Whether the speaker's loop turns."""
@@ -119,7 +119,10 @@ class Agent:
 
     def ready(self) -> bool:
         """Whether the roles have been supplied with the cluster's state."""
-        return self._supplied.is_set() and (self._forwarding is None or self._forwarding.applied.is_set())
+        stance = self._switch.stance
+        if not self._supplied.is_set() or stance is None:
+            return False
+        return not stance.forwards or self._forwarding is None or self._forwarding.applied.is_set()
 
     def subscriptions(self) -> list[Subscription]:
         """What to mirror, and whom to tell."""
@@ -142,6 +145,7 @@ class Agent:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
             REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
+        REGISTRY.register(ForwarderCollector(self._switch.mode, lambda: self._switch.stance))
         self._supplied.set()
         async with asyncio.TaskGroup() as tasks:
             for work in self._work:
@@ -152,6 +156,17 @@ class Agent:
         if self._speaker is not None and self._supplied.is_set():
             await asyncio.to_thread(self._speaker.close)
         await self._recorder.flush()
+
+    async def clean_up(self) -> None:
+        """Once nothing runs any more: leave no rule on the node, if no other agent will follow."""
+        if self._uninstalling is None or not self._uninstalling.deleted:
+            return
+        try:
+            await Nft().apply(cleanup.removal())
+        except NftError as error:
+            log.warning("Herald's tables could not be removed; run heraldlb cleanup on the node: %s", error)
+        else:
+            log.info("Herald is uninstalled: its tables are removed")
 
     def _add_speaker(self, settings: AgentSettings) -> None:
         key_file = KeyFile(settings.membership_key_file)
@@ -174,7 +189,7 @@ class Agent:
             ),
             report,
         )
-        detours = DetourRole(self._cluster, settings.node_name, Nft(), on_link, keep=settings.keep_connections)
+        detours = self._detour_role(settings, keep=settings.keep_connections)
         pinging = PingRole(Nft(), answer=settings.answer_ping)
         speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
         self._work += [
@@ -189,11 +204,27 @@ class Agent:
         self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
         self._detours = detours
 
-    def _add_forwarder(self, settings: AgentSettings) -> None:
+    def _detour_role(self, settings: AgentSettings, *, keep: bool) -> DetourRole:
+        return DetourRole(self._cluster, settings.node_name, Nft(), on_link, keep=keep)
+
+    def _add_forwarder(self, settings: AgentSettings) -> ForwardingSwitch:
+        mode = settings.forwarding_mode if FORWARDER in settings.roles else Mode.OFF
         health_checks = HealthCheckRole(self._cluster, settings.node_name, self._recorder.record, HealthServer())
         stale_flows = StaleFlowsRole()
-        self._forwarding = ForwardingRole(self._cluster, settings, self._recorder, health_checks, stale_flows)
-        self._work += [self._forwarding.run, health_checks.run, stale_flows.run]
+        role = ForwardingRole(self._cluster, settings, self._recorder, health_checks, stale_flows)
+        if mode is not Mode.OFF:
+            self._forwarding = role
+        switch = ForwardingSwitch(
+            mode,
+            settings.node_name,
+            self._recorder,
+            lambda closely: gather(closely=closely),
+            CiliumConfig(self._api).replaces,
+            work=[role.run, health_checks.run, stale_flows.run],
+            remove=role.remove,
+        )
+        self._work.append(switch.run)
+        return switch
 
     def _witness(self) -> float | None:
         age = time.monotonic() - self._api.last_answer

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     ADDRESS_CONFLICT = "AddressConflict"
     FORWARDING_FAILED = "ForwardingFailed"
     HEALTH_CHECK_UNAVAILABLE = "HealthCheckUnavailable"
+    FORWARDER_CHANGED = "ForwarderChanged"
+    KERNEL_ANSWERS_ARP = "KernelAnswersARP"
 
 
 class Hindrance(StrEnum):

@@ -11,7 +11,9 @@ import click
 from heraldlb.agent import process
 from heraldlb.agent.keyfile import KeyFileError
 from heraldlb.agent.settings import ROLES, SPEAKER, AgentSettings
+from heraldlb.api.objects import NamespacedName
 from heraldlb.cli import options
+from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import PRIMARY, ForwardingSettings
 from heraldlb.speaker import constants
 from heraldlb.speaker.settings import SpeakerSettings
@@ -22,6 +24,15 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     if not roles or roles - set(ROLES):
         raise click.BadParameter(f'"{value}" must name one or both of: {", ".join(ROLES)}', ctx, param)
     return roles
+
+
+def _namespaced(ctx: click.Context, param: click.Parameter, value: str) -> NamespacedName | None:
+    if not value:
+        return None
+    namespace, slash, name = value.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise click.BadParameter(f'"{value}" is not NAMESPACE/NAME', ctx, param)
+    return NamespacedName(namespace, name)
 
 
 @click.command(short_help="Announce addresses and forward Services on one node.")
@@ -35,6 +46,13 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     default=",".join(ROLES),
     callback=_roles,
     help="What this agent does: speaker (ARP and NDP), forwarder (nftables), or both.",
+)
+@options.option(
+    "--daemon-set",
+    envvar="HERALD_DAEMON_SET",
+    default="",
+    callback=_namespaced,
+    help="NAMESPACE/NAME of the DaemonSet that runs the agents: once it is deleted, their end leaves no rules.",
 )
 @options.option(
     "--membership-key-file",
@@ -88,6 +106,13 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     help="Let TCP connections under way follow an address that moves between living nodes.",
 )
 @options.option(
+    "--forwarding-mode",
+    envvar="HERALD_FORWARDING_MODE",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.AUTO.value,
+    help="Forward Services: unless another service proxy does (auto), in any case (full), or never (off).",
+)
+@options.option(
     "--node-port-addresses",
     envvar="HERALD_NODE_PORT_ADDRESSES",
     default=PRIMARY,
@@ -100,6 +125,7 @@ def agent(
     log_format: Any,
     node_name: str | None,
     roles: frozenset[str],
+    daemon_set: NamespacedName | None,
     membership_key_file: str,
     membership_port: int,
     heartbeat_interval: float,
@@ -108,6 +134,7 @@ def agent(
     ignore_cordon: bool,
     answer_ping: bool,
     keep_connections: bool,
+    forwarding_mode: str,
     node_port_addresses: str,
 ) -> None:
     """Announce addresses on layer 2 and forward Services on one node.
@@ -123,6 +150,7 @@ def agent(
         settings = AgentSettings(
             node_name=name,
             roles=roles,
+            daemon_set=daemon_set,
             membership_key_file=membership_key_file,
             membership_port=membership_port,
             heartbeat_interval=heartbeat_interval,
@@ -131,6 +159,7 @@ def agent(
             ignore_cordon=ignore_cordon,
             answer_ping=answer_ping,
             keep_connections=keep_connections,
+            forwarding_mode=Mode(forwarding_mode),
             forwarding=ForwardingSettings(
                 node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip())
             ),

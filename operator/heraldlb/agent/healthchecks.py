@@ -13,7 +13,7 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.reasons import Reason
 from heraldlb.forwarding.healthcheck import Health, Listener, listeners
-from heraldlb.forwarding.healthserver import HealthServer
+from heraldlb.forwarding.healthserver import HealthServer, allow_many_sockets
 from heraldlb.forwarding.model import Plan
 from heraldlb.kube.recorder import Happening, Subject
 
@@ -73,6 +73,7 @@ class HealthCheckRole:
 
     async def run(self) -> None:
         """Follow what is applied, for ever; at the end all listeners are closed."""
+        allow_many_sockets()
         try:
             failed: Mapping[Listener, OSError] = {}
             while True:

@@ -7,6 +7,7 @@ The ports are open to the whole LAN, so nobody may keep others from asking: a re
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
@@ -34,6 +35,12 @@ OpenSocket = Callable[[Family], socket.socket]
 def tcp_socket(family: Family) -> socket.socket:
     """A TCP socket in this process's network namespace."""
     return socket.socket(socket.AF_INET if family == "IPv4" else socket.AF_INET6, socket.SOCK_STREAM)
+
+
+def allow_many_sockets() -> None:
+    """Raise the limit of open files as far as this process may, as Go programs do: container runtimes set 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class HealthServer:

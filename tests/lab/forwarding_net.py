@@ -1,57 +1,47 @@
 """A small network for forwarding tests: a client and two nodes on one LAN, a pod behind each node.
 
     client 192.168.77.100 ---+--- LAN ---+--- node-1 192.168.77.1 --- pod-1 10.244.1.5
-                                         +--- node-2 192.168.77.2 --- pod-2 10.244.2.5
+                             |           +--- node-2 192.168.77.2 --- pod-2 10.244.2.5
+                   gateway 192.168.77.254
 
-IPv6 alike. The client routes everything but the LAN to node-1, as if that one announced all addresses.
-Sockets are made in their namespace and then served by the test's own event loop.
+IPv6 alike. The client routes everything but the LAN to node-1, as if that one announced all addresses. Nodes send
+what they do not know to the gateway, which takes addresses of Services for its own: what arrives there has left a
+node untouched. Sockets are made in their namespace and then served by the test's own event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from heraldlb.api.ranges import Family
 from heraldlb.api.services import Protocol
+from heraldlb.forwarding.forwarder import CHUNK, Forwarder
 from heraldlb.forwarding.nft import Nft
-from heraldlb.forwarding.node import NodeView
+from heraldlb.forwarding.readback import KernelReader, open_socket
 from lab.namespaces import Surroundings, named, run_in
+from tests.lab.sctp import PROTOCOL as SCTP
+from tests.lab.sctp import SctpServer, ask_sctp
+from tests.unit.forwarding.cases import CLIENT, NODES, SERVICE_CIDRS, view
 
-NODES = ("node-1", "node-2")
-HOSTS = ("lan", "client", *NODES, "pod-1", "pod-2")
+__all__ = ["CLIENT", "NODES", "Answer", "Connection", "Net", "network", "view"]
 
-CLIENT: dict[Family, str] = {"IPv4": "192.168.77.100", "IPv6": "fd77::100"}
-NODE_ADDRESS: dict[Family, dict[str, str]] = {
-    "IPv4": {"node-1": "192.168.77.1", "node-2": "192.168.77.2"},
-    "IPv6": {"node-1": "fd77::1", "node-2": "fd77::2"},
-}
-POD: dict[Family, dict[str, str]] = {
-    "IPv4": {"pod-1": "10.244.1.5", "pod-2": "10.244.2.5"},
-    "IPv6": {"pod-1": "fd00:244:1::5", "pod-2": "fd00:244:2::5"},
-}
+GATEWAY = "lan"
+SERVICE_NETWORKS = ("172.16.0.0/16", "fd00:16::/64", "203.0.113.0/24", "2001:db8::/64", *SERVICE_CIDRS)
+"""Of all addresses of Services, which the gateway takes for its own."""
+HOSTS = (GATEWAY, "client", *NODES, "pod-1", "pod-2")
 
 ANSWER_SECONDS = 10.0
 """How long a connection that should be answered may take on a busy machine."""
 SILENCE_SECONDS = 0.5
 """How long a dropped connection is listened for. Too short can only hide a failure, never make one."""
-
-
-def view(node: str) -> NodeView:
-    """The node as the planner sees it."""
-    number = NODES.index(node) + 1
-    return NodeView(
-        node,
-        node_port_addresses=tuple(ip_address(addresses[node]) for addresses in NODE_ADDRESS.values()),
-        pod_cidrs=(ip_network(f"10.244.{number}.0/24"), ip_network(f"fd00:244:{number}::/64")),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,31 +77,47 @@ class Net:
 
     prefix: str
     _closing: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+    _ports: Iterator[int] = field(default_factory=lambda: itertools.count(20_000))
+    """Of UDP clients. A port that is used again within 30 s would be translated as it was before."""
 
     def nft(self, host: str) -> Nft:
         """The nft of that host."""
         return Nft(("ip", "netns", "exec", self.prefix + host, "nft"))
+
+    def netlink(self, host: str) -> socket.socket:
+        """A netlink socket for netfilter on that host."""
+        return run_in(Surroundings(network=named(self.prefix + host)), open_socket)
+
+    def forwarder(self, host: str, *, chunk: int = CHUNK) -> Forwarder:
+        """A new forwarder for that host."""
+        return Forwarder(self.nft(host), KernelReader(lambda: self.netlink(host)), chunk=chunk)
 
     def run(self, host: str, *command: str) -> str:
         """The output of a command run on that host. Raises CalledProcessError."""
         full = ("ip", "netns", "exec", self.prefix + host, *command)
         return subprocess.run(full, check=True, capture_output=True, text=True).stdout
 
-    def socket(self, host: str, family: Family, kind: socket.SocketKind) -> socket.socket:
-        """A non-blocking socket that lives on that host."""
+    def socket(self, host: str, family: Family, protocol: Protocol) -> socket.socket:
+        """A non-blocking socket that lives on that host; for SCTP a raw one."""
         number = socket.AF_INET if family == "IPv4" else socket.AF_INET6
-        made = run_in(Surroundings(network=named(self.prefix + host)), lambda: socket.socket(number, kind))
+        kind, of = _KINDS[protocol]
+        made = run_in(Surroundings(network=named(self.prefix + host)), lambda: socket.socket(number, kind, of))
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return made
 
     async def serve(self, host: str, family: Family, protocol: Protocol, port: int, name: str = "") -> None:
         """Answer on that host with `name` (the host's own unless given) until the network is closed."""
-        sock = self.socket(host, family, _kind(protocol))
+        sock = self.socket(host, family, protocol)
+        name = name or host
+        if protocol == "SCTP":
+            server = SctpServer(sock, port, name)
+            server.start()
+            self._closing.callback(server.close)
+            return
         if family == "IPv6":
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(("::" if family == "IPv6" else "0.0.0.0", port))
-        name = name or host
         if protocol == "UDP":
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
                 lambda: _DatagramServer(name), sock=sock
@@ -122,7 +128,7 @@ class Net:
 
     async def connect(self, host: str, address: str, port: int) -> Connection:
         """Dial from that host. Raises ConnectionRefusedError, or TimeoutError after ANSWER_SECONDS."""
-        sock = self.socket(host, _family(address), socket.SOCK_STREAM)
+        sock = self.socket(host, _family(address), "TCP")
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
@@ -143,7 +149,11 @@ class Net:
             await connection.close()
             return connection.first
         loop = asyncio.get_running_loop()
-        with self.socket(host, _family(address), socket.SOCK_DGRAM) as sock:
+        with self.socket(host, _family(address), protocol) as sock:
+            if protocol == "SCTP":
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return _parse(await ask_sctp(sock, address, port))
+            sock.bind(("", next(self._ports)))
             await loop.sock_connect(sock, (address, port))
             await loop.sock_sendall(sock, b"hello\n")
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -155,7 +165,7 @@ class Net:
 
     async def is_silent(self, host: str, address: str, port: int) -> bool:
         """Whether a TCP connection is neither taken nor refused for SILENCE_SECONDS."""
-        with self.socket(host, _family(address), socket.SOCK_STREAM) as sock:
+        with self.socket(host, _family(address), "TCP") as sock:
             try:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     await asyncio.get_running_loop().sock_connect(sock, (address, port))
@@ -234,10 +244,20 @@ def network() -> Iterator[Net]:
 def _build(prefix: str) -> None:
     for host in HOSTS:
         run_in(Surroundings(network=named(prefix + host)), lambda host=host: _sysctls(router=host in NODES))  # type: ignore[misc]
-    _ip(prefix + "lan", ["link add br0 type bridge", "link set br0 up"])
+    _ip(prefix + GATEWAY, ["link add br0 type bridge", "link set br0 up"])
     for number, host in enumerate(("client", *NODES)):
         _ip(prefix + "lan", [f"link add port{number} type veth peer name eth0 netns {prefix}{host}"])
         _ip(prefix + "lan", [f"link set port{number} master br0 up"])
+    _ip(
+        prefix + GATEWAY,
+        [
+            "address add 192.168.77.254/24 dev br0",
+            "address add fd77::254/64 dev br0 nodad",
+            *(f"route add 10.244.{number}.0/24 via 192.168.77.{number}" for number in (1, 2)),
+            *(f"route add fd00:244:{number}::/64 via fd77::{number}" for number in (1, 2)),
+            *(f"route add local {network} dev lo" for network in SERVICE_NETWORKS),
+        ],
+    )
     _ip(
         prefix + "client",
         [
@@ -262,7 +282,6 @@ def _build(prefix: str) -> None:
                 "link set pods up",
                 f"route add 10.244.{other}.0/24 via 192.168.77.{other}",
                 f"route add fd00:244:{other}::/64 via fd77::{other}",
-                # Somewhere to send what is dialled on the node itself, before it is translated.
                 "route add default via 192.168.77.254",
                 "route add ::/0 via fd77::254",
             ],
@@ -285,6 +304,11 @@ def _sysctls(*, router: bool) -> None:
         ("ipv4/ip_forward", forwarding),
         ("ipv6/conf/all/forwarding", forwarding),
         ("ipv6/conf/default/accept_dad", "0"),
+        # The client must not learn a way round its node.
+        ("ipv4/conf/all/send_redirects", "0"),
+        ("ipv4/conf/default/send_redirects", "0"),
+        ("ipv6/conf/all/accept_redirects", "0"),
+        ("ipv6/conf/default/accept_redirects", "0"),
     ):
         Path("/proc/sys/net", name).write_text(value)
 
@@ -294,8 +318,11 @@ def _ip(namespace: str, commands: Sequence[str]) -> None:
     subprocess.run(("ip", "-n", namespace, "-batch", "-"), input=text, text=True, check=True, capture_output=True)
 
 
-def _kind(protocol: Protocol) -> socket.SocketKind:
-    return socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM
+_KINDS: dict[Protocol, tuple[socket.SocketKind, int]] = {
+    "TCP": (socket.SOCK_STREAM, 0),
+    "UDP": (socket.SOCK_DGRAM, 0),
+    "SCTP": (socket.SOCK_RAW, SCTP),
+}
 
 
 def _family(address: str) -> Family:

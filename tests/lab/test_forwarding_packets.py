@@ -73,7 +73,7 @@ def plan_for(node: str, subject: Service, endpoints: list[Endpoint]) -> Plan:
 
 async def program(net: Net, subject: Service, endpoints: list[Endpoint]) -> dict[str, Forwarder]:
     """Both nodes forward the Service."""
-    forwarders = {node: Forwarder(net.nft(node)) for node in NODES}
+    forwarders = {node: net.forwarder(node) for node in NODES}
     for node, forwarder in forwarders.items():
         await forwarder.apply(plan_for(node, subject, endpoints))
     return forwarders
@@ -206,7 +206,7 @@ async def test_open_connections_outlive_the_removal_of_their_endpoint_and_new_on
 
 
 async def test_replacing_the_rules_loses_no_connection_old_or_new(net: Net) -> None:
-    """As when an agent restarts: ten new processes each load everything in full."""
+    """As when an agent restarts or is upgraded, ten times."""
     await net.nft("node-1").apply(
         "table inet watch { chain leaked { type filter hook forward priority 0; ip daddr 172.16.0.1 counter; }; }\n"
     )
@@ -224,9 +224,12 @@ async def test_replacing_the_rules_loses_no_connection_old_or_new(net: Net) -> N
 
     async with asyncio.TaskGroup() as tasks:
         dialling = [tasks.create_task(dial_until_stopped()) for _ in range(4)]
-        for _ in range(10):
-            successor = Forwarder(net.nft("node-1"))
-            assert (await successor.apply(plan_for("node-1", web(), pods("pod-1", "pod-2")))).full
+        for number in range(10):
+            plan = plan_for("node-1", web(), pods("pod-1", "pod-2"))
+            # Alternately one that finds all as it should be, and one that replaces it.
+            mark = plan.frame.masquerade_mark << (number + 1) // 2 % 2
+            applied = await net.forwarder("node-1").apply(replace(plan, frame=Frame(plan.frame.pod_cidrs, mark)))
+            assert (applied.full, applied.transactions) == (number % 2 == 1, number % 2)
             await connection.ask()
         stop.set()
     assert all(task.result() > 0 for task in dialling)
@@ -245,7 +248,7 @@ async def test_a_service_that_nft_refuses_goes_without_and_alone(net: Net) -> No
         replace(good.services[WEB], id=NamespacedName("default", f"other-{number}"), servers={})
         for number in range(5)
     ]
-    forwarder = Forwarder(net.nft("node-1"))
+    forwarder = net.forwarder("node-1")
     applied = await forwarder.apply(good.replace([poisoned, *others]))
     (quarantined,) = applied.quarantined
     assert str(quarantined.service) == "default/poisoned"
@@ -259,7 +262,7 @@ async def test_other_tables_are_untouched_and_nothing_of_ours_is_left_after_remo
         "table ip kube-proxy { map service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }; }\n"
     )
     before = net.run("node-1", "nft", "list", "ruleset")
-    forwarder = Forwarder(net.nft("node-1"))
+    forwarder = net.forwarder("node-1")
     await forwarder.apply(plan_for("node-1", web(), pods("pod-1")))
     await forwarder.apply(plan_for("node-1", web(), pods("pod-2")))
     assert net.run("node-1", "nft", "list", "ruleset").startswith(before)
@@ -275,12 +278,12 @@ async def test_differences_leave_the_kernel_with_what_a_full_load_would(net: Net
         for fields in ({}, {"external_traffic_policy": "Local"}, {"internal_traffic_policy": "Local"})
         for endpoints in ([], pods("pod-1"), pods("pod-2"), pods("pod-1", "pod-2"))
     ]
-    forwarder = Forwarder(net.nft("node-1"))
+    forwarder = net.forwarder("node-1")
     await forwarder.apply(shapes[-1])
     for shape in (*shapes, *reversed(shapes)):
         applied = await forwarder.apply(shape)
         assert not applied.full
-        await Forwarder(net.nft("node-2")).apply(shape)
+        await net.forwarder("node-2").apply(shape)
         assert _elements(net, "node-1") == _elements(net, "node-2")
 
 
@@ -310,7 +313,7 @@ async def test_the_mark_is_cleared_before_the_packet_leaves_and_other_bits_are_k
         " tcp dport 8080 meta mark != 0x10 counter; }\n}\n"
     )
     on_node = [Endpoint(ip_address(NODE_ADDRESS[family]["node-1"]), "node-1")]
-    forwarder = Forwarder(net.nft("node-1"))
+    forwarder = net.forwarder("node-1")
     for endpoints, chain in ((pods("pod-2"), "after"), (on_node, "local")):
         await forwarder.apply(plan_for("node-1", web(), endpoints))
         await net.ask("client", VIP[family], 80)
@@ -326,7 +329,7 @@ def _packets(net: Net, chain: str) -> list[int]:
 
 
 async def test_sctp_rules_are_taken_by_the_kernel(net: Net) -> None:
-    applied = await Forwarder(net.nft("node-1")).apply(plan_for("node-1", web("SCTP"), pods("pod-1", "pod-2")))
+    applied = await net.forwarder("node-1").apply(plan_for("node-1", web("SCTP"), pods("pod-1", "pod-2")))
     assert applied.quarantined == ()
     assert "172.16.0.1 . sctp . 80 : goto external-2" in net.run("node-1", "nft", "list", "table", "ip", "heraldlb")
 

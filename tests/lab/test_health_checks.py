@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 import pytest
@@ -16,20 +15,21 @@ from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.api.endpoints import Endpoint
 from heraldlb.api.objects import NamespacedName
-from heraldlb.api.ranges import FAMILIES, Family, IPAddress
+from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import ServicePort
 from heraldlb.forwarding import healthserver
 from heraldlb.forwarding.healthserver import CONNECTIONS, HealthServer
 from heraldlb.forwarding.model import Frame, Plan
+from heraldlb.forwarding.node import NodeView
 from heraldlb.forwarding.plan import make_plan
 from heraldlb.kube.recorder import Happening
-from tests.lab.forwarding_net import ANSWER_SECONDS, NODE_ADDRESS, POD, Net, network, view
+from tests.lab.forwarding_net import ANSWER_SECONDS, Net, network
 from tests.unit.forwarding.builders import WEB, endpoint, service, slice_of
+from tests.unit.forwarding.cases import NODE_ADDRESS, POD, view
 
 PORT, OTHER_PORT = 30500, 30501
 OTHER = NamespacedName("default", "other")
 VIEW = view("node-1")
-ADDRESSES = VIEW.node_port_addresses
 GET = b"GET /healthz?probe=1 HTTP/1.1\r\nHost: node\r\n\r\n"
 LAST = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
@@ -68,12 +68,12 @@ class Node:
     role: HealthCheckRole
     told: asyncio.Queue[Happening]
 
-    def applied(self, plan: Plan, addresses: tuple[IPAddress, ...] = ADDRESSES) -> None:
-        self.role.applied(plan, addresses, ())
+    def applied(self, plan: Plan, seen: NodeView = VIEW) -> None:
+        self.role.applied(plan, seen, ())
 
     async def open(self, family: Family, port: int = PORT) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection from the client. Raises ConnectionRefusedError."""
-        sock = self.net.socket("client", family, socket.SOCK_STREAM)
+        sock = self.net.socket("client", family, "TCP")
         try:
             await asyncio.get_running_loop().sock_connect(sock, (NODE_ADDRESS[family]["node-1"], port))
         except OSError:
@@ -107,7 +107,7 @@ async def node() -> AsyncIterator[Node]:
     with network() as net:
         cluster = Cluster()
         cluster.services.replace([raw_service(WEB, PORT), raw_service(OTHER, OTHER_PORT)], 1)
-        server = HealthServer(lambda family: net.socket("node-1", family, socket.SOCK_STREAM))
+        server = HealthServer(lambda family: net.socket("node-1", family, "TCP"))
         queue: asyncio.Queue[Happening] = asyncio.Queue()
         role = HealthCheckRole(cluster, "node-1", queue.put_nowait, server, retry=0.2)
         running = asyncio.create_task(role.run())
@@ -165,14 +165,16 @@ async def test_load_balancers_are_told_of_local_endpoints_as_they_come_and_go() 
         async with asyncio.timeout(ANSWER_SECONDS):
             assert await reader.read() == b"", "the Service is gone, and so are connections to its port"
         writer.close()
-        here.applied(plan(*HERE, ports={OTHER: OTHER_PORT}), ADDRESSES[:1])
+        here.applied(
+            plan(*HERE, ports={OTHER: OTHER_PORT}), replace(VIEW, node_port_addresses=VIEW.node_port_addresses[:1])
+        )
         await here.until("IPv6", lambda text: not text, OTHER_PORT)
         assert await here.ask("IPv4", OTHER_PORT) == answer("200 OK", 1, name="other")
 
 
 async def test_a_port_that_another_process_has_is_told_and_taken_once_it_is_free() -> None:
     async with node() as here:
-        squatter = here.net.socket("node-1", "IPv4", socket.SOCK_STREAM)
+        squatter = here.net.socket("node-1", "IPv4", "TCP")
         with squatter:
             squatter.bind(("0.0.0.0", PORT))
             squatter.listen()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
@@ -16,17 +15,16 @@ from heraldlb.api.endpoints import Endpoint, EndpointPort
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import ServicePort
 from heraldlb.forwarding.conntrack import Flow
-from heraldlb.forwarding.ctnetlink import forget_stale_flows, netfilter_socket, read_flows
-from heraldlb.forwarding.forwarder import Forwarder
+from heraldlb.forwarding.ctnetlink import forget_stale_flows, read_flows
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.plan import make_plan
 from heraldlb.forwarding.staleness import disturbed
-from lab.namespaces import Surroundings, named, run_in
-from tests.lab.forwarding_net import ANSWER_SECONDS, NODE_ADDRESS, POD, Net, network, view
+from tests.lab.forwarding_net import ANSWER_SECONDS, Net, network
 from tests.unit.forwarding.builders import WEB, service, slice_of
+from tests.unit.forwarding.cases import NODE_ADDRESS, POD, VIP, view
 
-VIP: dict[Family, str] = {"IPv4": "172.16.0.1", "IPv6": "fd00:16::1"}
 PORT, NODE_PORT, TARGET = 53, 30053, 5353
+VIEW = view("node-1")
 
 both_families = pytest.mark.parametrize("family", FAMILIES)
 
@@ -35,9 +33,9 @@ both_families = pytest.mark.parametrize("family", FAMILIES)
 async def net() -> AsyncIterator[Net]:
     with network() as built:
         try:
-            # Somewhere to send what is translated by nobody, where nobody says that it did not arrive.
+            # So that nobody answers what is translated by nobody, nor says that it did not arrive.
             for gateway in ("192.168.77.254", "fd77::254"):
-                built.run("node-1", "ip", "neigh", "add", gateway, "lladdr", "02:00:00:00:00:fe", "dev", "eth0")
+                built.run("node-1", "ip", "neigh", "replace", gateway, "lladdr", "02:00:00:00:00:fe", "dev", "eth0")
             yield built
         finally:
             await built.stop_servers()
@@ -52,8 +50,7 @@ def plan(*endpoints: Endpoint) -> Plan:
         ports=(ServicePort("dns", "UDP", PORT, NODE_PORT), ServicePort("dns-tcp", "TCP", PORT, NODE_PORT)),
     )
     targets = (EndpointPort("dns", "UDP", TARGET), EndpointPort("dns-tcp", "TCP", TARGET))
-    seen = view("node-1")
-    return make_plan([subject], {WEB: [slice_of(*endpoints, ports=targets)]}, seen, Frame(seen.pod_cidrs))
+    return make_plan([subject], {WEB: [slice_of(*endpoints, ports=targets)]}, VIEW, Frame(VIEW.pod_cidrs))
 
 
 def pod(family: Family, name: str, *, draining: bool = False) -> Endpoint:
@@ -68,19 +65,14 @@ async def serve(net: Net, family: Family) -> None:
         await net.serve(name, family, "TCP", TARGET)
 
 
-def netlink(net: Net) -> socket.socket:
-    """What the agent on node-1 reads conntrack with."""
-    return run_in(Surroundings(network=named(net.prefix + "node-1")), netfilter_socket)
-
-
 def forget(net: Net, before: Plan | None, after: Plan) -> int:
     """Clean up on node-1, as its agent does when `after` has been applied."""
-    return forget_stale_flows(after, disturbed(before, after), lambda: netlink(net))
+    return forget_stale_flows(after, disturbed(before, after), lambda: net.netlink("node-1"))
 
 
 def flows(net: Net, plan: Plan) -> list[Flow]:
     """What conntrack has on node-1 for the frontends of the plan."""
-    with netlink(net) as sock:
+    with net.netlink("node-1") as sock:
         return list(read_flows(sock, plan.claims, count(1)))
 
 
@@ -88,7 +80,7 @@ class UdpClient:
     """Keeps its port, as DNS forwarders, SIP and syslog clients do."""
 
     def __init__(self, net: Net, family: Family) -> None:
-        self._socket = net.socket("client", family, socket.SOCK_DGRAM)
+        self._socket = net.socket("client", family, "UDP")
         self._asked = 0
 
     def dial(self, address: str, port: int) -> UdpClient:
@@ -125,7 +117,7 @@ async def clients(net: Net, family: Family, *places: tuple[str, int]) -> AsyncIt
 @both_families
 async def test_udp_clients_that_keep_their_port_follow_and_established_tcp_stays(net: Net, family: Family) -> None:
     await serve(net, family)
-    forwarder = Forwarder(net.nft("node-1"))
+    forwarder = net.forwarder("node-1")
     first, second = plan(pod(family, "pod-1")), plan(pod(family, "pod-2"))
     drained = plan(pod(family, "pod-1", draining=True), pod(family, "pod-2"))
     await forwarder.apply(first)
@@ -155,13 +147,13 @@ async def test_udp_clients_that_keep_their_port_follow_and_established_tcp_stays
 async def test_who_asked_before_there_was_a_service_is_answered_once_there_is(net: Net, family: Family) -> None:
     """Also by TCP, whose client has sent its first segment and repeats it from the same port."""
     await serve(net, family)
-    forwarder = Forwarder(net.nft("node-1"))
-    nothing, served = Plan(Frame(view("node-1").pod_cidrs)), plan(pod(family, "pod-1"))
+    forwarder = net.forwarder("node-1")
+    nothing, served = Plan(Frame(VIEW.pod_cidrs)), plan(pod(family, "pod-1"))
     await forwarder.apply(nothing)
-    role = StaleFlowsRole(lambda: netlink(net))
+    role = StaleFlowsRole(lambda: net.netlink("node-1"))
     async with clients(net, family, (VIP[family], PORT)) as [udp], asyncio.TaskGroup() as tasks:
         running = tasks.create_task(role.run())
-        role.applied(nothing)
+        role.applied(nothing, VIEW, ())
         await udp.send()
         dialling = tasks.create_task(net.connect("client", VIP[family], PORT))
         while len(untranslated := flows(net, served)) < 2:  # noqa: ASYNC110
@@ -169,7 +161,7 @@ async def test_who_asked_before_there_was_a_service_is_answered_once_there_is(ne
         assert {flow.backend.address for flow in untranslated} == {ip_address(VIP[family])}
 
         await forwarder.apply(served)
-        role.applied(served)
+        role.applied(served, VIEW, ())
         assert await udp.ask() == "pod-1"
         connection = await dialling
         assert connection.first.backend == "pod-1"

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from prometheus_client.metrics_core import Metric
 
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.forwarding_metrics import ForwardingMetrics
 from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
 from heraldlb.agent.tally import Tally
 from heraldlb.allocation.book import PoolBook
@@ -25,7 +26,7 @@ from heraldlb.speaker.standing import Standing
 from heraldlb.speaker.stats import AddressStats, SpeakerStats
 from tools.reference.markdown import code, sentence, table
 
-_CLOSED = {"family", "state", "outcome"}
+_CLOSED = {"family", "state", "outcome", "kind"}
 """Labels whose values are few and known."""
 
 
@@ -70,8 +71,12 @@ def agent_metrics() -> list[MetricRow]:
         missed=0,
         round_trip=0.0,
     )
-    forwarder = ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL))
-    return rows([*SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")).collect(), *forwarder.collect()])
+    collectors = (
+        SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
+        ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL)),
+        ForwardingMetrics(),
+    )
+    return rows(metric for collector in collectors for metric in collector.collect())
 
 
 def rows(metrics: Iterable[Metric]) -> list[MetricRow]:
@@ -90,12 +95,14 @@ def metric_table(found: Iterable[MetricRow]) -> str:
 def _row(metric: Metric) -> MetricRow:
     # A counter has a `_created` sample beside its own.
     samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-    names = list(samples[0].labels)
+    # A histogram's name is that of none of its samples, whose bounds are no label of its own.
+    histogram = metric.type == "histogram"
+    names = [name for name in samples[0].labels if not (histogram and name == "le")]
     labels = tuple(
         (name, tuple(dict.fromkeys(sample.labels[name] for sample in samples)) if name in _CLOSED else ())
         for name in names
     )
-    return MetricRow(samples[0].name, metric.type, labels, metric.documentation)
+    return MetricRow(metric.name if histogram else samples[0].name, metric.type, labels, metric.documentation)
 
 
 def _label(label: tuple[str, tuple[str, ...]]) -> str:

@@ -1,24 +1,32 @@
-"""Supplies the forwarder: gathers changed Services, plans them, applies the plan."""
+"""Supplies the forwarder: gathers changed Services, has them planned, applies the plan."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 
 from heraldlb.agent.cluster import Cluster
-from heraldlb.agent.healthchecks import HealthCheckRole
+from heraldlb.agent.followers import Follower
+from heraldlb.agent.forwarding_metrics import ForwardingMetrics
+from heraldlb.agent.planning import Planner
 from heraldlb.agent.settings import AgentSettings
-from heraldlb.agent.staleflows import StaleFlowsRole
+from heraldlb.api.endpoints import EndpointSlice
 from heraldlb.api.objects import NamespacedName
+from heraldlb.api.ranges import FAMILIES
 from heraldlb.api.reasons import Reason
-from heraldlb.forwarding.forwarder import Applied, Forwarder, Quarantined
+from heraldlb.api.times import parse_time
+from heraldlb.forwarding.forwarder import Forwarder, Quarantined
+from heraldlb.forwarding.frame import WORDS
 from heraldlb.forwarding.model import Plan
-from heraldlb.forwarding.nft import Nft, NftError
+from heraldlb.forwarding.nft import NftError
 from heraldlb.forwarding.node import NodeView, frame_of, view_node
-from heraldlb.forwarding.plan import make_plan, plan_service
 from heraldlb.forwarding.preflight import preflight
+from heraldlb.forwarding.watch import TableWatch
+from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 
 log = logging.getLogger(__name__)
@@ -32,38 +40,56 @@ RETRY = 1.0
 
 
 class ForwardingRole:
-    """Keeps the node's rules equal to what the mirrors say."""
+    """Keeps the node's rules equal to what the mirrors say, also when somebody else changes them."""
 
     def __init__(
         self,
         cluster: Cluster,
         settings: AgentSettings,
         recorder: Recorder,
-        health_checks: HealthCheckRole,
-        stale_flows: StaleFlowsRole,
+        forwarder: Forwarder,
+        watch: TableWatch,
+        followers: Sequence[Follower] = (),
     ) -> None:
         self._cluster = cluster
-        self._health_checks = health_checks
-        self._stale_flows = stale_flows
+        self._followers = followers
         self._settings = settings
         self._recorder = recorder
-        self._forwarder = Forwarder(Nft())
+        self._forwarder = forwarder
+        self._planner = Planner(cluster)
         self._touched: set[NamespacedName] = set()
+        self._triggers: list[float] = []
         self._changed = asyncio.Event()
         self._view: NodeView | None = None
         self._plan: Plan | None = None
+        self._doubted = False
         self._quarantined: frozenset[Quarantined] = frozenset()
+        self._started = time.time()
+        self.metrics = ForwardingMetrics()
         self.applied = asyncio.Event()
         """Set once the node forwards what the cluster asked for when the agent started."""
+        for family in FAMILIES:
+            watch.subscribe(WORDS[family].table, self._doubt)
 
     def touch(self, services: Iterable[NamespacedName] = ()) -> None:
         """These Services, or the Node, may have changed."""
         self._touched.update(services)
+        self.metrics.pending = len(self._touched)
+        self.metrics.queued_at = time.time()
         self._changed.set()
 
     async def remove(self) -> None:
         """Leave no rule, while `run` does not. Raises NftError."""
         await self._forwarder.remove()
+
+    def slice_changed(self, change: Change[EndpointSlice]) -> None:
+        """Endpoints changed; their Service is touched apart from this."""
+        before, after = change.before, change.after
+        if after is not None and after.triggered and (before is None or before.triggered != after.triggered):
+            trigger = parse_time(after.triggered)
+            # What is older was programmed by a predecessor.
+            if trigger is not None and trigger >= self._started:
+                self._triggers.append(trigger)
 
     async def run(self) -> None:
         """Apply what changes, for ever. Changes that come while one is applied are taken together."""
@@ -76,59 +102,78 @@ class ForwardingRole:
             self._changed.clear()
             try:
                 await self._apply()
+            except asyncio.CancelledError:
+                # What was being planned is not.
+                self._plan = None
+                raise
             except NftError as error:
                 log.error("forwarding rules were not applied, the former ones stay in force: %s", error)  # noqa: TRY400
             except Exception:
-                log.exception("forwarding rules could not be planned, the former ones stay in force")
+                log.exception("forwarding rules were not applied, the former ones stay in force")
                 self._plan = None
             else:
                 continue
-            self._health_checks.failed()
+            self.metrics.failed()
+            for follower in self._followers:
+                follower.failed()
             await asyncio.sleep(RETRY)
             self._changed.set()
+
+    def _doubt(self) -> None:
+        self._doubted = True
+        self._changed.set()
 
     async def _apply(self) -> None:
         node = self._cluster.node(self._settings.node_name)
         if node is None:
             log.warning("there is no Node %s yet: not forwarding", self._settings.node_name)
             return
+        if self._doubted and self._plan is not None:
+            await self._repair(self._plan)
+        started = time.time()
         view = view_node(node, self._settings.forwarding)
         touched, self._touched = self._touched, set()
-        if self._plan is None or view != self._view:
-            services = self._cluster.services
-            slices = {key: self._cluster.slices_of(key) for key in services}
-            frame = frame_of(view, self._settings.forwarding)
-            self._plan = make_plan(services.values(), slices, view, frame, self._cluster.lost)
+        triggers, self._triggers = self._triggers, []
+        everything = self._plan is None or view != self._view
+        if self._plan is None or everything:
+            self._plan = await self._planner.plan_all(view, frame_of(view, self._settings.forwarding), self._plan)
             self._view = view
         else:
-            self._plan = self._replan(self._plan, touched, view)
-        applied = await self._forwarder.apply(self._plan)
-        self._tell(applied)
-        refused = {each.service for each in applied.quarantined}
-        self._health_checks.applied(self._plan, view.node_port_addresses, refused)
-        self._stale_flows.applied(self._plan)
+            self._plan = self._planner.replan(self._plan, touched, view)
+        applied = await self._forwarder.apply(self._plan, None if everything else touched)
+        now = time.time()
+        self.metrics.pending = len(self._touched)
+        self.metrics.synced(applied, full=everything, started=started, now=now, services=len(self._plan.services))
+        self.metrics.programmed(triggers, changes=len(touched), now=now)
+        self._tell((*applied.quarantined, *self._planner.failed))
+        for follower in self._followers:
+            follower.applied(self._plan, view, {each.service for each in self._quarantined})
         if not self.applied.is_set():
             log.info("forwarding %d Services", len(self._plan.services))
             self.applied.set()
+            # To search all that was planned takes longer than heartbeats may be missing.
+            gc.freeze()
+            # Reads back what the kernel has now.
+            self._doubt()
 
-    def _replan(self, plan: Plan, touched: Iterable[NamespacedName], view: NodeView) -> Plan:
-        changed, removed = [], []
-        for key in touched:
-            service = self._cluster.services.get(key)
-            slices = self._cluster.slices_of(key)
-            planned = plan_service(service, slices, view, self._cluster.lost) if service is not None else None
-            if planned is None:
-                removed.append(key)
-            else:
-                changed.append(planned)
-        return plan.replace(changed, removed)
+    async def _repair(self, plan: Plan) -> None:
+        """Compare what the kernel has with what it was told."""
+        self._doubted = False
+        self._forwarder.doubt()
+        applied = await self._forwarder.apply(plan, ())
+        if applied.transactions:
+            self.metrics.repaired()
+            log.warning(
+                "the kernel's rules were not as they had been left, perhaps since somebody flushed them: %s",
+                "made anew" if applied.full else f"{applied.elements} elements set right",
+            )
 
-    def _tell(self, applied: Applied) -> None:
-        fresh = frozenset(applied.quarantined) - self._quarantined
-        self._quarantined = frozenset(applied.quarantined)
-        for each in fresh:
-            log.error("%s is not forwarded: %s", each.service, each.message)
+    def _tell(self, quarantined: Iterable[Quarantined]) -> None:
+        former, self._quarantined = self._quarantined, frozenset(quarantined)
+        self.metrics.unforwarded(len(self._quarantined))
+        for each in self._quarantined - former:
+            log.error("%s is not forwarded as it should be: %s", each.service, each.message)
             if (service := self._cluster.services.get(each.service)) is not None:
                 subject = Subject("v1", "Service", service.id, service.uid)
-                note = f"{self._settings.node_name} does not forward it: {each.message}"
+                note = f"{self._settings.node_name} does not forward it as it should: {each.message}"
                 self._recorder.record(Happening(subject, Reason.FORWARDING_FAILED, note, "Forward", warning=True))

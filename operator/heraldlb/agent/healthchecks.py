@@ -15,6 +15,7 @@ from heraldlb.api.reasons import Reason
 from heraldlb.forwarding.healthcheck import Health, Listener, listeners
 from heraldlb.forwarding.healthserver import HealthServer, allow_many_sockets
 from heraldlb.forwarding.model import Plan
+from heraldlb.forwarding.node import NodeView
 from heraldlb.kube.recorder import Happening, Subject
 
 log = logging.getLogger(__name__)
@@ -61,13 +62,14 @@ class HealthCheckRole:
         self._told: Mapping[Listener, str] = {}
         self._changed = asyncio.Event()
 
-    def applied(self, plan: Plan, addresses: tuple[IPAddress, ...], refused: Collection[NamespacedName]) -> None:
-        """The kernel has this plan, but for what it refused; node ports are served on these addresses."""
-        self._plan, self._addresses, self._refused, self._forwarding = plan, addresses, refused, True
+    def applied(self, plan: Plan, node: NodeView, refused: Collection[NamespacedName]) -> None:
+        """See `Follower`."""
+        self._plan, self._addresses, self._refused = plan, node.node_port_addresses, refused
+        self._forwarding = True
         self._changed.set()
 
     def failed(self) -> None:
-        """The kernel does not have the newest plan."""
+        """See `Follower`."""
         self._forwarding = False
         self._changed.set()
 

@@ -36,10 +36,13 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.forwarding import cleanup
 from heraldlb.forwarding.evidence import gather
+from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.healthserver import HealthServer
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.nft import Nft, NftError
 from heraldlb.forwarding.onlink import on_link
+from heraldlb.forwarding.readback import KernelReader
+from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube import credentials
 from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
 from heraldlb.kube.feed import Feed, Subscription
@@ -95,7 +98,9 @@ class Agent:
         self._recorder = Recorder(api, AGENT_NAME, settings.node_name)
         self._rulebook = Rulebook(self._cluster, settings)
         self._tally = Tally(self._cluster, settings.node_name)
-        self._work: list[Callable[[], Coroutine[Any, Any, None]]] = [self._recorder.run]
+        self._nft = Nft()
+        self._watch = TableWatch(self._nft.ran)
+        self._work: list[Callable[[], Coroutine[Any, Any, None]]] = [self._recorder.run, self._watch.run]
         self._speaker: Speaker | None = None
         self._speaking: SpeakingRole | None = None
         self._statuses: AnnouncementStatuses | None = None
@@ -106,7 +111,7 @@ class Agent:
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
         else:
-            self._work += [PingRole(Nft(), answer=False).run, self._detour_role(settings, keep=False).run]
+            self._work += [PingRole(self._nft, answer=False).run, self._detour_role(settings, keep=False).run]
         self._switch = self._add_forwarder(settings)
         self._uninstalling: Uninstalling | None = None
         if settings.daemon_set is not None:
@@ -146,6 +151,8 @@ class Agent:
             await asyncio.to_thread(self._speaker.start)
             REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
         REGISTRY.register(ForwarderCollector(self._switch.mode, lambda: self._switch.stance))
+        if self._forwarding is not None:
+            REGISTRY.register(self._forwarding.metrics)
         self._supplied.set()
         async with asyncio.TaskGroup() as tasks:
             for work in self._work:
@@ -190,7 +197,7 @@ class Agent:
             report,
         )
         detours = self._detour_role(settings, keep=settings.keep_connections)
-        pinging = PingRole(Nft(), answer=settings.answer_ping)
+        pinging = PingRole(self._nft, answer=settings.answer_ping)
         speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
         self._work += [
             key_file.follow,
@@ -205,13 +212,20 @@ class Agent:
         self._detours = detours
 
     def _detour_role(self, settings: AgentSettings, *, keep: bool) -> DetourRole:
-        return DetourRole(self._cluster, settings.node_name, Nft(), on_link, keep=keep)
+        return DetourRole(self._cluster, settings.node_name, self._nft, on_link, keep=keep)
 
     def _add_forwarder(self, settings: AgentSettings) -> ForwardingSwitch:
         mode = settings.forwarding_mode if FORWARDER in settings.roles else Mode.OFF
         health_checks = HealthCheckRole(self._cluster, settings.node_name, self._recorder.record, HealthServer())
         stale_flows = StaleFlowsRole()
-        role = ForwardingRole(self._cluster, settings, self._recorder, health_checks, stale_flows)
+        role = ForwardingRole(
+            self._cluster,
+            settings,
+            self._recorder,
+            Forwarder(self._nft, KernelReader()),
+            self._watch,
+            [health_checks, stale_flows],
+        )
         if mode is not Mode.OFF:
             self._forwarding = role
         switch = ForwardingSwitch(
@@ -259,6 +273,8 @@ class Agent:
             self._forwarding.touch([service])
 
     def _slice_changed(self, change: Change[Any]) -> None:
+        if self._forwarding is not None:
+            self._forwarding.slice_changed(change)
         for service in self._cluster.slice_changed(change):
             self._service_changed(service)
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 
-from heraldlb.forwarding.ctnetlink import OpenSocket, forget_stale_flows, netfilter_socket
+from heraldlb.api.objects import NamespacedName
+from heraldlb.forwarding.ctnetlink import forget_stale_flows
 from heraldlb.forwarding.model import Plan
+from heraldlb.forwarding.node import NodeView
+from heraldlb.forwarding.readback import OpenSocket, open_socket
 from heraldlb.forwarding.staleness import disturbed
 
 log = logging.getLogger(__name__)
@@ -24,17 +28,20 @@ class StaleFlowsRole:
     The first plan is compared with nothing: whatever changed while no agent ran is cleaned up, too.
     """
 
-    def __init__(self, open_socket: OpenSocket = netfilter_socket) -> None:
-        self._open_socket = open_socket
+    def __init__(self, opener: OpenSocket = open_socket) -> None:
+        self._opener = opener
         self._plan: Plan | None = None
         self._changed = asyncio.Event()
         self.deleted = 0
         """Entries deleted so far."""
 
-    def applied(self, plan: Plan) -> None:
-        """The kernel has this plan: what is forwarded anew goes where it says."""
+    def applied(self, plan: Plan, node: NodeView, refused: Collection[NamespacedName]) -> None:
+        """See `Follower`. What is forwarded anew goes where the plan says."""
         self._plan = plan
         self._changed.set()
+
+    def failed(self) -> None:
+        """See `Follower`. Nothing is forwarded in another way than before."""
 
     async def run(self) -> None:
         """Clean up after each plan, for ever."""
@@ -60,7 +67,7 @@ class StaleFlowsRole:
 
     def _clean(self, before: Plan | None, plan: Plan) -> int:
         frontends = disturbed(before, plan)
-        deleted = forget_stale_flows(plan, frontends, self._open_socket) if frontends else 0
+        deleted = forget_stale_flows(plan, frontends, self._opener) if frontends else 0
         if deleted:
             log.debug("forgot %d stale conntrack entries of %d frontends", deleted, len(frontends))
         return deleted

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from heraldlb.api.group import SERVICE_NAME_LABEL
 from heraldlb.api.objects import NamespacedName, Raw, entries, identity, mapping, number, sequence, text
 from heraldlb.api.ranges import IPAddress, RangeError, parse_address
 from heraldlb.api.services import Protocol, parse_protocol
+
+_TRIGGER_TIME: Final = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class EndpointSlice:
     service: NamespacedName
     ports: tuple[EndpointPort, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    triggered: str = ""
+    """RFC 3339: when the pod or Service changed that made the controller write the slice last, if it says so."""
 
 
 def parse_endpoint_slice(raw: Raw) -> EndpointSlice:
@@ -55,6 +60,7 @@ def parse_endpoint_slice(raw: Raw) -> EndpointSlice:
         endpoints=tuple(
             endpoint for entry in entries(raw, "endpoints") if (endpoint := _parse_endpoint(entry)) is not None
         ),
+        triggered=text(raw, "metadata", "annotations", _TRIGGER_TIME),
     )
 
 

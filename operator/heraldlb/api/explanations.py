@@ -273,8 +273,9 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             Event(Process.AGENT, warning=True),
         ),
         Reason.FORWARDING_FAILED: Explanation(
-            "The kernel of one node refuses the rules that forward the Service, so connections that enter through"
-            " that node fail. Other Services and other nodes are not affected.",
+            "The kernel of one node refuses the rules that forward the Service, or Herald itself fails at them. If"
+            " the node forwarded the Service before, it goes on as it was before the change, to its former pods;"
+            " otherwise connections that enter through that node fail. Other Services and nodes are not affected.",
             "The message names the node and has what `nft` says. Most often its kernel lacks a module: try `nft"
             " list ruleset` there. It is tried again as soon as the Service or its pods change.",
             event=Event(Process.AGENT, warning=True),
@@ -300,6 +301,11 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "Set `ipvs.strictARP: true` in kube-proxy's configuration and restart it, or set"
             " `net.ipv4.conf.all.arp_ignore=1` and `net.ipv4.conf.all.arp_announce=2` on every node.",
             event=Event(Process.AGENT, warning=True, kind="Node"),
+        ),
+        Reason.INVALID_SOURCE_RANGE: Explanation(
+            "An entry of `spec.loadBalancerSourceRanges` is not a CIDR. It admits nobody; the other entries count.",
+            "Write CIDRs such as `203.0.113.0/24` or `2001:db8::/32`. The message quotes the entry.",
+            event=Event(Process.AGENT, warning=True),
         ),
     }
 )

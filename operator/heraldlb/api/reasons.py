@@ -43,6 +43,7 @@ class Reason(StrEnum):
     HEALTH_CHECK_UNAVAILABLE = "HealthCheckUnavailable"
     FORWARDER_CHANGED = "ForwarderChanged"
     KERNEL_ANSWERS_ARP = "KernelAnswersARP"
+    INVALID_SOURCE_RANGE = "InvalidSourceRange"
 
 
 class Hindrance(StrEnum):

@@ -18,8 +18,6 @@ from heraldlb.api.ranges import Family
 from heraldlb.api.services import Protocol
 from heraldlb.forwarding.model import Backend, Frontend
 
-NETLINK_NETFILTER: Final = 12
-
 _MESSAGE: Final = struct.Struct("=IHHII")
 """struct nlmsghdr: length, type, flags, sequence number, port."""
 _GENERIC: Final = struct.Struct("!BBH")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from errno import ENOENT
 from itertools import count
@@ -15,6 +15,7 @@ from heraldlb.api.services import Protocol
 from heraldlb.forwarding import conntrack
 from heraldlb.forwarding.conntrack import Flow
 from heraldlb.forwarding.model import Frontend, Plan
+from heraldlb.forwarding.readback import OpenSocket, open_socket
 from heraldlb.forwarding.staleness import is_stale
 
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("UDP", "TCP", "SCTP")
@@ -32,22 +33,13 @@ entries of a protocol over from it is far more, but does not grow with the ports
 TIMEOUT: Final = 10.0
 """Seconds without a word from the kernel."""
 
-OpenSocket = Callable[[], socket.socket]
 
-
-def netfilter_socket() -> socket.socket:
-    """A netlink socket in this process's network namespace. May raise OSError."""
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, conntrack.NETLINK_NETFILTER)
-
-
-def forget_stale_flows(
-    plan: Plan, frontends: Collection[Frontend], open_socket: OpenSocket = netfilter_socket
-) -> int:
+def forget_stale_flows(plan: Plan, frontends: Collection[Frontend], opener: OpenSocket = open_socket) -> int:
     """Delete the entries of flows to these frontends that are stale under `plan`. Returns how many.
 
     Blocks while the table is read, of 50,000 entries for 10 ms a port or half a second. Raises OSError.
     """
-    with closing(open_socket()) as sock:
+    with closing(opener()) as sock:
         sock.settimeout(TIMEOUT)
         sequences = count(1)
         stale = [flow for flow in read_flows(sock, frontends, sequences) if is_stale(flow, plan)]

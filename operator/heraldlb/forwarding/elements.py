@@ -1,14 +1,20 @@
 """Virtual servers as elements of the table's maps, and the chains that those elements send packets to. Pure.
 
-| map              | key                          | value                                  |
-|------------------|------------------------------|----------------------------------------|
-| `services`       | address . protocol . port    | `goto external-N`, `goto internal-N`, `goto refuse`, `drop` |
-| `local-services` | the same                     | `jump local-N`, asked before `services` |
-| `backends-PROTO` | address . port . slot        | backend address . port                 |
-| `hairpins` (set) | endpoint . the same endpoint |                                        |
+| map, set              | key                          | value                                  |
+|-----------------------|------------------------------|----------------------------------------|
+| `services`            | address . protocol . port    | `goto external-N`, `goto internal-N`,  |
+|                       |                              | `goto refuse`, `drop`                  |
+| `local-services`      | the same                     | `jump local-N`, before `services`      |
+| `filtered` (set)      | the same                     |                                        |
+| `sources` (set)       | the same . client's network  |                                        |
+| `affine`              | the same                     | `jump recall-GROUP`                    |
+| `affine-PROTO`        | address . port               | `goto learn-GROUP`                     |
+| `backends-PROTO`      | address . port . slot        | backend address . port                 |
+| `hairpins` (set)      | endpoint . the same endpoint |                                        |
+| `cluster-ips` (set)   | ClusterIP                    |                                        |
 
 N is the number of backends. Slots from `LOCAL_SLOTS` upwards hold the backends of the Local traffic policy, so both
-lists of a frontend live in one map.
+lists of a frontend live in one map. What the packets themselves write is in `affinity`.
 """
 
 from __future__ import annotations
@@ -18,11 +24,15 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.forwarding.model import Backend, Frontend, Masquerade, Refusal, VirtualServer
+from heraldlb.forwarding.model import Affinity, Backend, Frontend, IPNetwork, Masquerade, Refusal, VirtualServer
 
 SERVICES: Final = "services"
 LOCAL_SERVICES: Final = "local-services"
+FILTERED: Final = "filtered"
+SOURCES: Final = "sources"
+AFFINE: Final = "affine"
 HAIRPINS: Final = "hairpins"
+CLUSTER_IPS: Final = "cluster-ips"
 REFUSE: Final = "refuse"
 
 LOCAL_SLOTS: Final = 1 << 24
@@ -38,14 +48,30 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Chain:
-    """A chain shared by all frontends with the same number of backends and the same treatment of the source."""
+    """A chain shared by all frontends that are treated alike. It is never changed, so its name says all of it."""
 
     role: str
-    """`external`: masquerade; `internal`: masquerade all but pods; `local`: the Local list, for outside clients."""
-    backends: int
+    """`external`: masquerade; `internal`: masquerade all but pods; `local`: the Local list, for outside clients.
+    With `sticky-` before it: ask first where the client went before. `recall` and `learn`: see `affinity`."""
+    backends: int = 0
+    group: int = 0
+    seconds: int = 0
+    protocol: str = ""
+    """The last three are those of `recall` and `learn`."""
 
     def __str__(self) -> str:
-        return f"{self.role}-{self.backends}"
+        match self.role:
+            case "recall":
+                return f"recall-{self.protocol}-{self.group:032x}"
+            case "learn":
+                return f"learn-{self.protocol}-{self.group:032x}-{self.seconds}"
+            case _:
+                return f"{self.role}-{self.backends}"
+
+    @property
+    def affinity(self) -> Affinity:
+        """What a `recall` or `learn` chain is about."""
+        return Affinity(self.group, self.seconds)
 
 
 def backends_map(protocol: str) -> str:
@@ -53,26 +79,45 @@ def backends_map(protocol: str) -> str:
     return f"backends-{protocol.lower()}"
 
 
-def chains_of(server: VirtualServer) -> Iterator[Chain]:
+def affine_map(protocol: str) -> str:
+    """The name of the map of frontends of one protocol whose clients are remembered."""
+    return f"{AFFINE}-{protocol.lower()}"
+
+
+def chains_of(frontend: Frontend, server: VirtualServer) -> Iterator[Chain]:
     """The chains that the elements of a virtual server refer to."""
+    sticky = "sticky-" if server.affinity else ""
     if server.backends:
         role = "external" if server.masquerade is Masquerade.EVERYONE else "internal"
-        yield Chain(role, len(server.backends))
+        yield Chain(sticky + role, len(server.backends))
     if server.local_backends is not None:
-        yield Chain("local", len(server.local_backends))
+        yield Chain(sticky + "local" if server.local_backends else "local", len(server.local_backends))
+    if server.affinity and server.backends:
+        protocol = frontend.protocol.lower()
+        yield Chain("recall", group=server.affinity.group, protocol=protocol)
+        yield Chain("learn", group=server.affinity.group, seconds=server.affinity.seconds, protocol=protocol)
 
 
 def elements_of(frontend: Frontend, server: VirtualServer) -> Iterator[tuple[Key, str]]:
-    """The elements that make a virtual server, each with its value."""
+    """The elements that make a virtual server, each with its value, which is empty in a set."""
     address, protocol = str(frontend.address), frontend.protocol.lower()
     service = f"{address} . {protocol} . {frontend.port}"
     verdict = "goto refuse" if server.refusal is Refusal.REJECT else "drop"
-    for chain in chains_of(server):
-        if chain.role == "local":
-            yield Key(LOCAL_SERVICES, service), f"jump {chain}"
-        else:
-            verdict = f"goto {chain}"
+    for chain in chains_of(frontend, server):
+        match chain.role.removeprefix("sticky-"):
+            case "local":
+                yield Key(LOCAL_SERVICES, service), f"jump {chain}"
+            case "recall":
+                yield Key(AFFINE, service), f"jump {chain}"
+            case "learn":
+                yield Key(affine_map(protocol), f"{address} . {frontend.port}"), f"goto {chain}"
+            case _:
+                verdict = f"goto {chain}"
     yield Key(SERVICES, service), verdict
+    if server.sources is not None:
+        yield Key(FILTERED, service), ""
+        for network in server.sources:
+            yield Key(SOURCES, f"{service} . {_words(network)}"), ""
     slots = backends_map(protocol)
     for slot, backend in _slots(server):
         yield Key(slots, f"{address} . {frontend.port} . {slot}"), f"{backend.address} . {backend.port}"
@@ -81,6 +126,17 @@ def elements_of(frontend: Frontend, server: VirtualServer) -> Iterator[tuple[Key
 def hairpin(address: IPAddress) -> Key:
     """The element for a connection of an endpoint to itself."""
     return Key(HAIRPINS, f"{address} . {address}")
+
+
+def cluster_ip(address: IPAddress) -> Key:
+    """The element for an address that refuses what none of its ports serves."""
+    return Key(CLUSTER_IPS, str(address))
+
+
+def _words(network: IPNetwork) -> str:
+    """As nft lists it: a single host without its prefix length."""
+    single = network.prefixlen == network.max_prefixlen
+    return str(network.network_address if single else network)
 
 
 def _slots(server: VirtualServer) -> Iterator[tuple[int, Backend]]:

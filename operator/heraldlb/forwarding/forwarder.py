@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import logging
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
 from heraldlb.forwarding import ruleset
+from heraldlb.forwarding.actual import Tables
+from heraldlb.forwarding.chunks import between, chunks
+from heraldlb.forwarding.mending import Repair, chains_in_use, deletion, repair
 from heraldlb.forwarding.model import Plan, ServicePlan
+from heraldlb.forwarding.nfnetlink import UnreadableError
 from heraldlb.forwarding.nft import NftError, NftFailure, Runner
 from heraldlb.forwarding.quarantine import find_poisoned
-from heraldlb.forwarding.ruleset import FamilyChain, Transaction
+from heraldlb.forwarding.readback import Reader
+from heraldlb.forwarding.ruleset import FamilyChain, differing
+
+log = logging.getLogger(__name__)
+
+CHUNK = 5_000
+"""Elements in one transaction, so that nobody else who changes rules waits long for the kernel's one lock."""
+
+SPARE_CHAINS = 64
+"""Chains that may be out of use before they are looked for and deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A Service that is not forwarded because nft refuses its rules; tried again once it changes."""
+    """A Service that is not forwarded as it should be, because it cannot be; tried again once it changes."""
 
     service: NamespacedName
     message: str
@@ -28,87 +43,235 @@ class Applied:
     """What one `apply` did."""
 
     full: bool
-    """The tables were replaced, rather than changed."""
+    """The tables were made or replaced, rather than changed."""
     elements: int
     """Map elements written; 0: the kernel had the plan already."""
+    transactions: int
     quarantined: tuple[Quarantined, ...] = ()
     """Every Service that is in quarantine now, also from before."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
+    """What the kernel is known to have."""
+
     plan: Plan
     chains: frozenset[FamilyChain]
+    spare: int
+    """So many chains are cause to look which of them are out of use."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A Service as nft refuses it."""
+
+    service: ServicePlan
+    former: ServicePlan | None
+    """As the kernel had it when it was refused, and keeps it."""
+    message: str
+
+
+@dataclass(slots=True)
+class _Tally:
+    full: bool = False
+    elements: int = 0
+    transactions: int = 0
+
+
+class _RefusedError(Exception):
+    """nft refused rules that are about these Services; nothing of them was applied."""
+
+    def __init__(self, services: Collection[NamespacedName], error: NftError) -> None:
+        super().__init__(str(error))
+        self.services = services
+        self.error = error
 
 
 class Forwarder:
     """Applies plans, one at a time (the caller does not overlap calls).
 
-    The first one replaces whatever an earlier process left, in one transaction that no connection notices; after
-    that only differences are sent. The rules stay when the process ends: `remove` is for uninstalling and `off`.
+    What the kernel has is read when that is not known: at the first call, after `doubt`, and after a failure. Rules
+    of an earlier process that say the same stay untouched, and so does what they have learned; tables of another
+    version or with other settings are replaced in one transaction. After that only differences are sent. The rules
+    stay when the process ends: `remove` is for uninstalling and `off`.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, reader: Reader, *, chunk: int = CHUNK) -> None:
+        """`chunk`: about so many elements go into one transaction."""
         self._runner = runner
+        self._reader = reader
+        self._chunk = chunk
         self._loaded: _Loaded | None = None
-        self._refused: dict[NamespacedName, tuple[ServicePlan, str]] = {}
+        self._touched: set[NamespacedName] | None = set()
+        self._refused: dict[NamespacedName, _Refused] = {}
 
-    async def apply(self, plan: Plan) -> Applied:
+    async def apply(self, plan: Plan, touched: Iterable[NamespacedName] | None = None) -> Applied:
         """Make the kernel forward as `plan` says.
 
-        Raises NftError where nothing could be applied: the former rules are still in force, and the next call
-        starts with a full load.
+        `touched`: only these Services may differ from the plan of the call before; None: any may.
+        Raises NftError where not everything could be applied: former rules are still in force for what is missing,
+        and the next call goes on from there.
         """
-        self._refused = {
-            id_: refused for id_, refused in self._refused.items() if plan.services.get(id_) == refused[0]
-        }
-        # Until the outcome is known, also if the call is cancelled, nothing is assumed about the kernel's rules.
-        loaded, self._loaded = self._loaded, None
-        wanted = plan.replace(removed=self._refused) if self._refused else plan
-        if loaded is not None and loaded.plan.frame == wanted.frame:
+        self._touch(touched)
+        self._release(plan)
+        tally, mendable = _Tally(), True
+        while True:
+            known = self._loaded is not None
             try:
-                return await self._change(loaded, wanted)
-            except NftError as error:
-                if error.failure is not NftFailure.REFUSED:
-                    raise
-        return await self._replace(wanted)
+                await self._reach(self._acceptable(plan), tally, mendable=mendable)
+            except _RefusedError as refused:
+                if await self._quarantine(plan, refused.services):
+                    continue
+                if not known and not mendable:
+                    raise refused.error from None
+                # The kernel has not what it was believed to have; or has what cannot be mended.
+                mendable = known
+                self._loaded = None
+            else:
+                self._touched = set()
+                return Applied(tally.full, tally.elements, tally.transactions, self._quarantined())
+
+    def doubt(self) -> None:
+        """Somebody else may have changed our tables: the next call reads them first."""
+        self._loaded = None
 
     async def remove(self) -> None:
         """Remove our tables, and with them every rule of ours. Raises NftError."""
         self._loaded = None
         await self._runner.apply(ruleset.removal())
 
-    async def _change(self, loaded: _Loaded, plan: Plan) -> Applied:
-        transaction = ruleset.diff(loaded.plan, plan, loaded.chains)
-        if transaction is None:
-            self._loaded = _Loaded(plan, loaded.chains)
-            return Applied(full=False, elements=0, quarantined=self._quarantined())
-        return await self._run(transaction, plan, full=False)
+    def _touch(self, services: Iterable[NamespacedName] | None) -> None:
+        if services is None or self._touched is None:
+            self._touched = None
+        else:
+            self._touched.update(services)
 
-    async def _replace(self, plan: Plan) -> Applied:
+    def _release(self, plan: Plan) -> None:
+        released = [id_ for id_, refused in self._refused.items() if plan.services.get(id_) != refused.service]
+        for id_ in released:
+            del self._refused[id_]
+        self._touch(released)
+
+    def _acceptable(self, plan: Plan) -> Plan:
+        """The plan with the Services that nft refuses as they were before, or without them."""
+        if not self._refused:
+            return plan
+        formers = [refused.former for refused in self._refused.values() if refused.former is not None]
+        return plan.replace(formers, removed=self._refused)
+
+    async def _reach(self, plan: Plan, tally: _Tally, *, mendable: bool) -> None:
+        """Raises _RefusedError, or NftError of another kind, which leaves it unknown what the kernel has."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None and loaded.plan.frame == plan.frame:
+            await self._advance(loaded, plan, self._touched, tally)
+            return
+        tables = await self._read()
+        if tables is not None and not tables:
+            await self._run(ruleset.frame(plan).text, (), tally)
+            tally.full = True
+            await self._advance(_Loaded(Plan(plan.frame), frozenset(), SPARE_CHAINS), plan, None, tally)
+            return
+        found = await asyncio.to_thread(repair, tables, plan, self._chunk) if tables and mendable else None
+        if found is None:
+            await self._replace(plan, tables or {}, tally)
+        else:
+            await self._mend(found, plan, tally)
+
+    async def _advance(
+        self, loaded: _Loaded, plan: Plan, touched: Collection[NamespacedName] | None, tally: _Tally
+    ) -> None:
+        """From what is loaded to `plan`, some Services at a time."""
+        ids = tuple(differing(loaded.plan, plan) if touched is None else touched)
+        for some in chunks(ids, (loaded.plan, plan), self._chunk):
+            step = plan if len(some) == len(ids) else between(loaded.plan, plan, some)
+            change = ruleset.diff(loaded.plan, step, loaded.chains, some)
+            if change is None:
+                loaded = replace(loaded, plan=step)
+                continue
+            try:
+                await self._run(change.text, some, tally, change.elements)
+            except _RefusedError:
+                self._loaded = loaded
+                raise
+            loaded = replace(loaded, plan=step, chains=change.chains)
+        self._loaded = replace(loaded, plan=plan)
+        if len(loaded.chains) > loaded.spare:
+            await self._sweep(self._loaded)
+
+    async def _mend(self, found: Repair, plan: Plan, tally: _Tally) -> None:
+        for part in found.parts:
+            services = {id_ for frontend in part.frontends for id_ in plan.claims[frontend]}
+            await self._run(part.text, services, tally, part.elements)
+        if found.sweep:
+            await self._delete(found.sweep)
+        self._loaded = _Loaded(plan, found.chains, len(found.chains) + SPARE_CHAINS)
+
+    async def _replace(self, plan: Plan, tables: Tables, tally: _Tally) -> None:
+        """All at once, so that no packet meets the tables without its Service."""
+        learned = {family: table.learned for family, table in tables.items() if table.learned}
+        whole = await asyncio.to_thread(ruleset.full, plan, learned)
         try:
-            return await self._load(plan)
+            await self._run(whole.text, plan.services.keys(), tally, whole.elements)
+        except _RefusedError as refused:
+            whole = await asyncio.to_thread(ruleset.full, plan)
+            if not learned or await self._refusal(whole.text) is not None:
+                raise
+            log.warning("what rules had learned cannot be kept: %s", refused)
+            await self._run(whole.text, plan.services.keys(), tally, whole.elements)
+        tally.full = True
+        self._loaded = _Loaded(plan, whole.chains, len(whole.chains) + SPARE_CHAINS)
+
+    async def _sweep(self, loaded: _Loaded) -> None:
+        used = await asyncio.to_thread(chains_in_use, loaded.plan)
+        await self._delete(deletion(sorted(loaded.chains - used)))
+        self._loaded = _Loaded(loaded.plan, used, len(used) + SPARE_CHAINS)
+
+    async def _delete(self, text: str) -> None:
+        try:
+            await self._runner.apply(text)
         except NftError as error:
             if error.failure is not NftFailure.REFUSED:
                 raise
-            poisoned = await find_poisoned(plan, self._refusal)
-            if not poisoned:
-                raise
-        self._refused.update({id_: (plan.services[id_], message) for id_, message in poisoned.items()})
-        rest = plan.replace(removed=poisoned)
-        return await self._load(rest)
+            log.debug("chains out of use stay for now: %s", error)
 
-    async def _load(self, plan: Plan) -> Applied:
-        return await self._run(await _render(plan), plan, full=True)
-
-    async def _run(self, transaction: Transaction, plan: Plan, *, full: bool) -> Applied:
-        await self._runner.apply(transaction.text)
-        self._loaded = _Loaded(plan, transaction.chains)
-        return Applied(full=full, elements=transaction.elements, quarantined=self._quarantined())
-
-    async def _refusal(self, plan: Plan) -> str | None:
+    async def _read(self) -> Tables | None:
         try:
-            await self._runner.check((await _render(plan)).text)
+            return await self._reader.read()
+        except (OSError, UnreadableError) as error:
+            log.warning("our tables could not be read and are made anew: %s", error)
+            return None
+
+    async def _run(self, text: str, services: Collection[NamespacedName], tally: _Tally, elements: int = 0) -> None:
+        try:
+            await self._runner.apply(text)
+        except NftError as error:
+            if error.failure is NftFailure.REFUSED:
+                raise _RefusedError(services, error) from None
+            raise
+        tally.elements += elements
+        tally.transactions += 1
+
+    async def _quarantine(self, plan: Plan, suspects: Collection[NamespacedName]) -> bool:
+        """Whether any of these Services is refused by itself; it is left as it was from now on."""
+        acceptable = self._acceptable(plan)
+
+        async def check(ids: Collection[NamespacedName]) -> str | None:
+            return await self._refusal((await asyncio.to_thread(ruleset.full, acceptable.only(ids))).text)
+
+        poisoned = await find_poisoned(sorted(suspects), check)
+        for id_, message in poisoned.items():
+            if id_ in self._refused:
+                # Nor is its former shape accepted any more.
+                self._refused[id_] = replace(self._refused[id_], former=None)
+            else:
+                former = self._loaded.plan.services.get(id_) if self._loaded is not None else None
+                self._refused[id_] = _Refused(plan.services[id_], former, message)
+        self._touch(poisoned)
+        return bool(poisoned)
+
+    async def _refusal(self, text: str) -> str | None:
+        try:
+            await self._runner.check(text)
         except NftError as error:
             if error.failure is not NftFailure.REFUSED:
                 raise
@@ -117,11 +280,10 @@ class Forwarder:
 
     def _quarantined(self) -> tuple[Quarantined, ...]:
         return tuple(
-            Quarantined(id_, f"Not forwarded until the Service changes, since nft refuses its rules: {message}")
-            for id_, (_, message) in sorted(self._refused.items(), key=lambda entry: entry[0])
+            Quarantined(
+                id_,
+                f"{'Forwarded as before its last change' if refused.former else 'Not forwarded'} until the Service "
+                f"changes, since nft refuses its rules: {refused.message}",
+            )
+            for id_, refused in sorted(self._refused.items(), key=lambda entry: entry[0])
         )
-
-
-async def _render(plan: Plan) -> Transaction:
-    """The full load, in a thread: for 10,000 Services it takes 0.2 s, and ARP in this process must not wait."""
-    return await asyncio.to_thread(ruleset.full, plan)

@@ -2,37 +2,48 @@
 
 The path of the first packet of a connection (netfilter consults nat chains for no other):
 
-    prerouting, output -> dispatch -> local-services: local-N     returns for pods and this node, else DNAT or drop
+    prerouting, output -> dispatch -> filtered, sources: drop     clients that a load balancer must not answer
+                                   -> local-services: local-N     returns for pods and this node, else DNAT or drop
                                    -> services: external-N        mark, DNAT
                                                 internal-N        mark unless from a pod, DNAT
                                                 refuse            reset or port unreachable
+                                   -> cluster-ips: refuse         a port that nobody serves
+    forward, output    -> drop what goes to an address of no Service
+    postrouting, input -> affine-PROTO: learn-GROUP               write down where the client went
     postrouting        -> masquerade what carries the mark, and what talks to itself
 
 A backend is picked by `numgen random mod N` as the slot in the backends map. Another scheduler is another chain
 role whose slot expression differs: `jhash ip saddr . tcp sport mod M seed S` over M slots filled Maglev's way,
 weights as repeated slots; only round robin, whose counter belongs to the rule, needs a chain for each Service.
-Session affinity is a first rule in chains of a `sticky-` role, which asks one learning map (client, address, port)
-for all Services and falls through to the scheduler; source ranges are an interval set asked first in `dispatch`.
+
+Chains of a `sticky-` role first ask where the client went before (`affinity`). Who comes for the first time is
+hashed with the cluster's seed, so that a client whose node failed is sent to the same backend by the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Final
 
 from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.forwarding.affinity import learn_rules, learned_maps, recall_rule
 from heraldlb.forwarding.elements import (
+    AFFINE,
+    CLUSTER_IPS,
+    FILTERED,
     HAIRPINS,
     LOCAL_SERVICES,
     LOCAL_SLOTS,
     REFUSE,
     SERVICES,
+    SOURCES,
     Chain,
+    affine_map,
     backends_map,
 )
 from heraldlb.forwarding.model import Frame
+from heraldlb.forwarding.sources import collapse
 
 TABLE: Final = "heraldlb"
 """The name of our table in the families `ip` and `ip6`. No other table is ever named in what we send to nft."""
@@ -45,6 +56,8 @@ SNAT_PRIORITY: Final = 100
 
 One before where kube-proxy and iptables translate destinations (-100): the first translation of a connection is
 the last, so while both program, as until a proxy that starts is found, ours alone decides."""
+LEARN_PRIORITY: Final = SNAT_PRIORITY - 10
+"""Before all that masquerade: after the first of them a packet is shown to no other nat chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +86,21 @@ def frame_statements(family: Family, frame: Frame) -> Iterator[str]:
     """Makes the table of one family without any Service."""
     words = WORDS[family]
     ip, table = words.ip, words.table
-    service_key = f"typeof {ip} daddr . meta l4proto . th dport : verdict"
+    dialled = f"{ip} daddr . meta l4proto . th dport"
     yield f"add table {table}"
-    yield f"add map {table} {SERVICES} {{ {service_key}; }}"
-    yield f"add map {table} {LOCAL_SERVICES} {{ {service_key}; }}"
+    for name in (SERVICES, LOCAL_SERVICES, AFFINE):
+        yield f"add map {table} {name} {{ typeof {dialled} : verdict; }}"
+    yield f"add set {table} {FILTERED} {{ typeof {dialled}; }}"
+    yield f"add set {table} {SOURCES} {{ typeof {dialled} . {ip} saddr; flags interval; }}"
     for protocol in PROTOCOLS:
         # One map for each protocol: in a value `th dport` is refused by nft 1.0.6 once a rule names the protocol.
         slot_key = f"{ip} daddr . {protocol} dport . numgen random mod 2"
         yield f"add map {table} {backends_map(protocol)} {{ typeof {slot_key} : {ip} daddr . {protocol} dport; }}"
+        yield f"add map {table} {affine_map(protocol)} {{ typeof {ip} daddr . {protocol} dport : verdict; }}"
+    for name, definition in learned_maps(family):
+        yield f"add map {table} {name} {{ {definition} }}"
     yield f"add set {table} {HAIRPINS} {{ typeof {ip} saddr . {ip} daddr; }}"
+    yield f"add set {table} {CLUSTER_IPS} {{ typeof {ip} daddr; }}"
 
     yield from _chain(
         table,
@@ -92,13 +111,27 @@ def frame_statements(family: Family, frame: Frame) -> Iterator[str]:
     yield from _chain(
         table,
         "dispatch",
-        f"{ip} daddr . meta l4proto . th dport vmap @{LOCAL_SERVICES}",
-        f"{ip} daddr . meta l4proto . th dport vmap @{SERVICES}",
+        f"{dialled} @{FILTERED} {dialled} . {ip} saddr != @{SOURCES} drop",
+        f"{dialled} vmap @{LOCAL_SERVICES}",
+        f"{dialled} vmap @{SERVICES}",
+        f"{ip} daddr @{CLUSTER_IPS} goto {REFUSE}",
     )
     marked = f"meta mark & {frame.masquerade_mark:#x} == {frame.masquerade_mark:#x}"
     unmark = f"meta mark set meta mark & {~frame.masquerade_mark & 0xFFFFFFFF:#x}"
     yield from _base_chain(table, "prerouting", DNAT_PRIORITY, "jump dispatch")
     yield from _base_chain(table, "output", DNAT_PRIORITY, "jump dispatch")
+    free = ", ".join(map(str, collapse(frame.service_cidrs, family)))
+    if free:
+        for hook in ("forward", "output"):
+            rule = f"ct state new {ip} daddr {{ {free} }} drop"
+            yield from _chain(table, f"unallocated-{hook}", rule, hook=_filter_hook(hook))
+    learn = [
+        f"ct status dnat meta l4proto {protocol} ct original {ip} daddr . ct original proto-dst"
+        f" vmap @{affine_map(protocol)}"
+        for protocol in PROTOCOLS
+    ]
+    for hook in ("postrouting", "input"):
+        yield from _chain(table, f"learn-{hook}", *learn, hook=_nat_hook(hook, LEARN_PRIORITY))
     yield from _base_chain(
         table,
         "postrouting",
@@ -110,40 +143,46 @@ def frame_statements(family: Family, frame: Frame) -> Iterator[str]:
 
 
 def chain_statements(family: Family, frame: Frame, chain: Chain) -> Iterator[str]:
-    """Makes one of the chains that pick a backend."""
-    words = WORDS[family]
+    """Makes one of the chains that elements refer to."""
+    yield from _chain(WORDS[family].table, str(chain), *_rules(family, frame, chain))
+
+
+def _rules(family: Family, frame: Frame, chain: Chain) -> Iterator[str]:
+    if chain.role == "recall":
+        yield recall_rule(family, chain.protocol, chain.affinity)
+        return
+    if chain.role == "learn":
+        yield from learn_rules(family, chain.protocol, chain.affinity)
+        return
+    role, ip = chain.role.removeprefix("sticky-"), WORDS[family].ip
     mark = f"meta mark set meta mark | {frame.masquerade_mark:#x}"
-    pods = ", ".join(_networks(family, frame))
-    rules: list[str] = []
+    pods = ", ".join(map(str, collapse(frame.pod_cidrs, family)))
     first_slot = 0
-    if chain.role == "external":
-        rules = [mark]
-    elif chain.role == "internal":
+    if role == "external":
+        yield mark
+    elif role == "internal":
         # Where pods cannot be told from others, only the node's own traffic is certain not to come from one.
-        rules = [f"{words.ip} saddr != {{ {pods} }} {mark}" if pods else f"fib saddr type local {mark}"]
+        yield f"{ip} saddr != {{ {pods} }} {mark}" if pods else f"fib saddr type local {mark}"
     else:
-        rules = [f"{words.ip} saddr {{ {pods} }} return"] if pods else []
-        rules.append("fib saddr type local return")
+        if pods:
+            yield f"{ip} saddr {{ {pods} }} return"
+        yield "fib saddr type local return"
         first_slot = LOCAL_SLOTS
-    if chain.backends:
-        rules += [_pick(words.ip, protocol, chain.backends, first_slot) for protocol in PROTOCOLS]
-    else:
-        rules.append("drop")
-    yield from _chain(words.table, str(chain), *rules)
+    if not chain.backends:
+        yield "drop"
+        return
+    slot = f"numgen random mod {chain.backends}"
+    if role != chain.role:
+        yield f"{ip} daddr . meta l4proto . th dport vmap @{AFFINE}"
+        slot = f"jhash {ip} saddr mod {chain.backends} seed {frame.seed:#x}" if chain.backends > 1 else slot
+    for protocol in PROTOCOLS:
+        yield _pick(ip, protocol, slot, first_slot)
 
 
-def _networks(family: Family, frame: Frame) -> list[str]:
-    """The pod CIDRs of a family without overlaps, which nft refuses."""
-    cidrs = frame.pod_cidrs
-    if family == "IPv4":
-        return [str(cidr) for cidr in collapse_addresses(cidr for cidr in cidrs if isinstance(cidr, IPv4Network))]
-    return [str(cidr) for cidr in collapse_addresses(cidr for cidr in cidrs if isinstance(cidr, IPv6Network))]
-
-
-def _pick(ip: str, protocol: str, backends: int, first_slot: int) -> str:
+def _pick(ip: str, protocol: str, slot: str, first_slot: int) -> str:
     offset = f" offset {first_slot}" if first_slot else ""
-    slot = f"{ip} daddr . {protocol} dport . numgen random mod {backends}{offset}"
-    return f"meta l4proto {protocol} dnat {ip} to {slot} map @{backends_map(protocol)}"
+    key = f"{ip} daddr . {protocol} dport . {slot}{offset}"
+    return f"meta l4proto {protocol} dnat {ip} to {key} map @{backends_map(protocol)}"
 
 
 def _chain(table: str, name: str, *rules: str, hook: str = "") -> Iterator[str]:
@@ -153,4 +192,12 @@ def _chain(table: str, name: str, *rules: str, hook: str = "") -> Iterator[str]:
 
 
 def _base_chain(table: str, hook: str, priority: int, *rules: str) -> Iterator[str]:
-    yield from _chain(table, hook, *rules, hook=f" {{ type nat hook {hook} priority {priority}; policy accept; }}")
+    yield from _chain(table, hook, *rules, hook=_nat_hook(hook, priority))
+
+
+def _nat_hook(hook: str, priority: int) -> str:
+    return f" {{ type nat hook {hook} priority {priority}; policy accept; }}"
+
+
+def _filter_hook(hook: str) -> str:
+    return f" {{ type filter hook {hook} priority 0; policy accept; }}"

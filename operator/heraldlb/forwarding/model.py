@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import Family, IPAddress
+from heraldlb.api.reasons import Reason
 from heraldlb.api.services import Protocol
 
 IPNetwork = IPv4Network | IPv6Network
@@ -71,6 +72,16 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class Affinity:
+    """`sessionAffinity: ClientIP`: new connections of a client go where its last one went."""
+
+    group: int
+    """128 bits. Frontends of one group share what they learn of a client, and choose from the same backends."""
+    seconds: int
+    """Since the client's last new connection, after which it is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
 class VirtualServer:
     """What becomes of new connections to one frontend."""
 
@@ -82,6 +93,18 @@ class VirtualServer:
     local_backends: tuple[Backend, ...] | None = None
     """`externalTrafficPolicy: Local`: what clients other than pods and this node get instead, their address kept.
     Empty: dropped. None: no difference is made."""
+    affinity: Affinity | None = None
+    sources: tuple[IPNetwork, ...] | None = None
+    """The only clients that may connect, without overlaps; others are dropped. None: all may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """A field of a Service that cannot be followed; the rest of the Service is forwarded."""
+
+    reason: Reason
+    message: str
+    """For an Event: the field, what is wrong with it, what was done instead and what to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +126,9 @@ class ServicePlan:
     servers: Mapping[Frontend, VirtualServer]
     local_endpoints: frozenset[IPAddress] = frozenset()
     """Endpoints on this node: one of them that reaches itself through the Service has to be masqueraded."""
+    cluster_ips: frozenset[IPAddress] = frozenset()
+    """Refused on every port and protocol that is not among `servers`."""
+    objections: tuple[Objection, ...] = ()
     quiesced: frozenset[Backend] = frozenset()
     """Endpoints that serve and get no new connections from here: those that they have go on."""
     health_check: HealthCheck | None = None
@@ -122,6 +148,10 @@ class Frame:
     """The bit of the packet mark that says "masquerade". Set at the first packet of a connection in prerouting or
     output, cleared again in postrouting or input; the other bits are never touched. 0x4000 is the bit that network
     plugins already leave to whoever proxies Services (`--iptables-masquerade-bit` 14 of kube-proxy)."""
+    service_cidrs: tuple[IPNetwork, ...] = ()
+    """Where ClusterIPs are allocated from (ServiceCIDR objects): what goes to a free one is dropped."""
+    seed: int = 0
+    """32 bits, the same on every node of the cluster, for all that nodes must hash alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +164,8 @@ class Plan:
     """Who claims each frontend, best claim first."""
     hairpins: Mapping[IPAddress, int] = field(default_factory=dict)
     """Endpoints on this node, and how many Services have each."""
+    cluster_ips: Mapping[IPAddress, int] = field(default_factory=dict)
+    """Likewise, those of the Services."""
 
     def server(self, frontend: Frontend) -> VirtualServer | None:
         """The virtual server of the best claim to `frontend`, or None where nobody claims it."""
@@ -142,11 +174,14 @@ class Plan:
 
     def replace(self, changed: Iterable[ServicePlan] = (), removed: Iterable[NamespacedName] = ()) -> Plan:
         """The plan with some Services new or changed and some gone; its cost is mostly that of those Services."""
-        services, claims, hairpins = dict(self.services), dict(self.claims), dict(self.hairpins)
+        services, claims = dict(self.services), dict(self.claims)
+        hairpins, cluster_ips = dict(self.hairpins), dict(self.cluster_ips)
         incoming = {service.id: service for service in changed}
         for id_ in {*removed, *incoming}:
             if outgoing := services.pop(id_, None):
-                _withdraw(outgoing, claims, hairpins)
+                _withdraw(outgoing, claims)
+                _count(hairpins, outgoing.local_endpoints, -1)
+                _count(cluster_ips, outgoing.cluster_ips, -1)
         services.update(incoming)
         for service in incoming.values():
             for frontend in service.servers:
@@ -156,25 +191,25 @@ class Plan:
                     if rivals
                     else (service.id,)
                 )
-            for address in service.local_endpoints:
-                hairpins[address] = hairpins.get(address, 0) + 1
-        return Plan(self.frame, services, claims, hairpins)
+            _count(hairpins, service.local_endpoints, 1)
+            _count(cluster_ips, service.cluster_ips, 1)
+        return Plan(self.frame, services, claims, hairpins, cluster_ips)
 
     def only(self, ids: Iterable[NamespacedName]) -> Plan:
         """The plan of some of its Services."""
         return Plan(self.frame).replace(self.services[id_] for id_ in ids)
 
 
-def _withdraw(
-    service: ServicePlan, claims: dict[Frontend, tuple[NamespacedName, ...]], hairpins: dict[IPAddress, int]
-) -> None:
+def _withdraw(service: ServicePlan, claims: dict[Frontend, tuple[NamespacedName, ...]]) -> None:
     for frontend in service.servers:
         if rest := tuple(id_ for id_ in claims[frontend] if id_ != service.id):
             claims[frontend] = rest
         else:
             del claims[frontend]
-    for address in service.local_endpoints:
-        if hairpins[address] > 1:
-            hairpins[address] -= 1
-        else:
-            del hairpins[address]
+
+
+def _count(counts: dict[IPAddress, int], addresses: Iterable[IPAddress], step: int) -> None:
+    for address in addresses:
+        counts[address] = counts.get(address, 0) + step
+        if not counts[address]:
+            del counts[address]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
 MESSAGE_LENGTH: Final = 200
 """Characters of nft's complaint that are kept: it repeats itself for every statement it refuses."""
+
+_REMEMBERED: Final = 64
+"""Processes of which we know that they were ours; the kernel's notifications are read within less time."""
 
 
 class NftFailure(StrEnum):
@@ -53,6 +57,11 @@ class Nft:
     def __init__(self, command: Sequence[str] = ("nft",), *, timeout: float = 60.0) -> None:
         self._command = tuple(command)
         self._timeout = timeout
+        self._processes: deque[int] = deque(maxlen=_REMEMBERED)
+
+    def ran(self, process: int) -> bool:
+        """Whether nft was run of late, or is running, as the process of that id."""
+        return process in self._processes
 
     async def apply(self, text: str) -> None:
         await self._run(("-f", "-"), text)
@@ -73,6 +82,7 @@ class Nft:
             raise NftError(
                 NftFailure.NOT_FOUND, f"{self._command[0]} is not installed: install the package nftables"
             ) from None
+        self._processes.append(process.pid)
         try:
             async with asyncio.timeout(self._timeout):
                 _, complaint = await process.communicate(text.encode())

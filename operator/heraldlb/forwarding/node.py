@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import blake2s
 from ipaddress import ip_network
 from typing import Final
 
@@ -48,6 +49,8 @@ class NodeView:
     zone: str = ""
     node_port_addresses: tuple[IPAddress, ...] = ()
     pod_cidrs: tuple[IPNetwork, ...] = ()
+    addresses: tuple[IPAddress, ...] = ()
+    """Its own, as the Node object has them."""
 
 
 def view_node(node: Node, settings: ForwardingSettings, local_addresses: Iterable[IPAddress] = ()) -> NodeView:
@@ -57,12 +60,21 @@ def view_node(node: Node, settings: ForwardingSettings, local_addresses: Iterabl
         zone=node.labels.get(ZONE_LABEL, ""),
         node_port_addresses=_node_port_addresses(node, settings, local_addresses),
         pod_cidrs=_networks("clusterCIDRs", settings.cluster_cidrs) or _usable_networks(node.pod_cidrs),
+        addresses=node.internal_ips,
     )
 
 
-def frame_of(node: NodeView, settings: ForwardingSettings) -> Frame:
-    """What all Services on the node have in common."""
-    return Frame(pod_cidrs=node.pod_cidrs, masquerade_mark=1 << settings.masquerade_bit)
+def frame_of(
+    node: NodeView, settings: ForwardingSettings, service_cidrs: Iterable[IPNetwork] = (), cluster_uid: str = ""
+) -> Frame:
+    """What all Services on the node have in common. `cluster_uid`: of something that every cluster has one of, such
+    as the Service default/kubernetes."""
+    return Frame(
+        pod_cidrs=node.pod_cidrs,
+        masquerade_mark=1 << settings.masquerade_bit,
+        service_cidrs=tuple(sorted(set(service_cidrs), key=lambda cidr: (cidr.version, cidr))),
+        seed=int.from_bytes(blake2s(cluster_uid.encode(), digest_size=4).digest()),
+    )
 
 
 def _node_port_addresses(

@@ -6,6 +6,8 @@ Semantics: https://kubernetes.io/docs/reference/networking/virtual-ips/ (traffic
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
+from hashlib import blake2s
 
 from heraldlb.api.endpoints import EndpointSlice
 from heraldlb.api.group import SERVICE_PROXY_NAME_LABEL
@@ -16,6 +18,7 @@ from heraldlb.forwarding.endpoints import EndpointLists, choose
 from heraldlb.forwarding.healthcheck import health_check
 from heraldlb.forwarding.model import (
     AddressKind,
+    Affinity,
     Backend,
     Frame,
     Frontend,
@@ -26,6 +29,7 @@ from heraldlb.forwarding.model import (
     VirtualServer,
 )
 from heraldlb.forwarding.node import NodeView
+from heraldlb.forwarding.sources import allowed_sources, objections_to
 
 
 def make_plan(
@@ -55,10 +59,14 @@ def plan_service(
     servers: dict[Frontend, VirtualServer] = {}
     local: set[IPAddress] = set()
     quiesced: set[Backend] = set()
+    cluster_ips: set[IPAddress] = set()
     for family in FAMILIES:
         cluster_ip = first_of_family(service.cluster_ips, family)
         if cluster_ip is None:
             continue
+        cluster_ips.add(cluster_ip)
+        vips = _answered_addresses(service)
+        sources = allowed_sources(service.source_ranges, family, vips, node.addresses)
         for port in service.ports:
             lists = choose(slices, port, family, node_name=node.name, zone=node.zone, lost=lost)
             local.update(backend.address for backend in lists.local)
@@ -66,9 +74,15 @@ def plan_service(
             if service.internal_traffic_policy == "Local":
                 quiesced.update(lists.cluster)
             # The first claim stands where a Service has one address in two roles.
-            servers.setdefault(Frontend(cluster_ip, port.protocol, port.port), _internal(service, lists))
+            dialled = Frontend(cluster_ip, port.protocol, port.port)
+            servers.setdefault(
+                dialled, _internal(service, lists, _affinity(service, dialled, AddressKind.CLUSTER_IP))
+            )
             for kind, frontend in _outside(service, port, family, node):
-                servers.setdefault(frontend, _external(service, lists, kind))
+                server = _external(service, lists, kind, _affinity(service, dialled, kind))
+                if kind is AddressKind.LOAD_BALANCER:
+                    server = replace(server, sources=sources)
+                servers.setdefault(frontend, server)
     if not servers:
         return None
     return ServicePlan(
@@ -76,8 +90,10 @@ def plan_service(
         service.created,
         servers,
         frozenset(local),
-        frozenset(quiesced),
-        health_check(service, slices, node.name),
+        frozenset(cluster_ips),
+        objections=objections_to(service.source_ranges if service.type == "LoadBalancer" else ()),
+        quiesced=frozenset(quiesced),
+        health_check=health_check(service, slices, node.name),
     )
 
 
@@ -103,21 +119,40 @@ def _answered_addresses(service: Service) -> tuple[IPAddress, ...]:
     return tuple(address for address in service.ingress if address not in service.proxied_ingress)
 
 
-def _internal(service: Service, lists: EndpointLists) -> VirtualServer:
+def _affinity(service: Service, cluster_ip: Frontend, kind: AddressKind) -> Affinity | None:
+    """How clients of a frontend are remembered.
+
+    Under traffic policy Cluster a client gets the same backend at all addresses of the Service. What it has learned
+    at a ClusterIP must not lead it past a Local policy at the others, nor the other way round.
+    """
+    if not service.session_affinity_seconds:
+        return None
+    alike = service.internal_traffic_policy != "Local" and not service.external_local
+    scope = "all" if alike else "internal" if kind is AddressKind.CLUSTER_IP else "external"
+    name = f"{cluster_ip.address} {cluster_ip.protocol} {cluster_ip.port} {scope}"
+    digest = blake2s(name.encode(), digest_size=16).digest()
+    return Affinity(int.from_bytes(digest), service.session_affinity_seconds)
+
+
+def _internal(service: Service, lists: EndpointLists, affinity: Affinity | None) -> VirtualServer:
     return VirtualServer(
         AddressKind.CLUSTER_IP,
         Masquerade.ALL_BUT_PODS,
         backends=lists.local if service.internal_traffic_policy == "Local" else lists.cluster,
         refusal=Refusal.DROP if lists.cluster else Refusal.REJECT,
+        affinity=affinity,
     )
 
 
-def _external(service: Service, lists: EndpointLists, kind: AddressKind) -> VirtualServer:
+def _external(
+    service: Service, lists: EndpointLists, kind: AddressKind, affinity: Affinity | None
+) -> VirtualServer:
     if not service.external_local:
-        return VirtualServer(kind, Masquerade.EVERYONE, lists.cluster)
+        return VirtualServer(kind, Masquerade.EVERYONE, lists.cluster, affinity=affinity)
     return VirtualServer(
         kind,
         Masquerade.ALL_BUT_PODS,
         lists.cluster,
         local_backends=lists.local if lists.cluster else None,
+        affinity=affinity,
     )

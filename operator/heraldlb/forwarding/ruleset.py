@@ -1,22 +1,30 @@
 """A plan as nft text: a full load, or only what differs between two plans. Pure.
 
 Both are one transaction each: the kernel takes all of it or nothing, and no packet sees a part (nft(8)). Nothing a
-user wrote gets into the text, only addresses and numbers, so no name or annotation can make nft refuse it.
+user wrote gets into the text, only addresses and numbers, so no name or annotation can make nft refuse it. How to
+get from what the kernel has to a plan is in `mending`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
-from heraldlb.forwarding.elements import HAIRPINS, Chain, Key, chains_of, elements_of, hairpin
-from heraldlb.forwarding.frame import WORDS, chain_statements, frame_statements, remove_statements
-from heraldlb.forwarding.model import Frontend, Plan, ServicePlan
+from heraldlb.forwarding.actual import Learned
+from heraldlb.forwarding.elements import Chain, Key, chains_of, cluster_ip, elements_of, hairpin
+from heraldlb.forwarding.fingerprint import signed_chain, signed_frame
+from heraldlb.forwarding.frame import WORDS, remove_statements
+from heraldlb.forwarding.model import Frame, Frontend, Plan
 
 FamilyChain = tuple[Family, Chain]
 Elements = dict[Key, str]
+
+
+def _by_family() -> dict[Family, Elements]:
+    return {family: {} for family in FAMILIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,55 +35,107 @@ class Transaction:
     elements: int
     """Elements added and deleted."""
     chains: frozenset[FamilyChain]
-    """The chains that exist afterwards, to be given to the next `diff`. A chain out of use stays until the next
-    full load: before Linux 6.2 it cannot be deleted along with the last element that refers to it."""
+    """The chains that exist afterwards, to be given to the next `diff`. A chain out of use stays for a while:
+    before Linux 6.2 it cannot be deleted along with the last element that refers to it."""
 
 
-def full(plan: Plan) -> Transaction:
-    """Replaces our tables, if they exist, by those of `plan`. Connections keep their translations in conntrack."""
-    chains: set[FamilyChain] = set()
-    added: dict[Family, Elements] = {family: {} for family in FAMILIES}
+@dataclass(slots=True)
+class Edit:
+    """Elements and chains to change, by family, while they are gathered."""
+
+    deleted: dict[Family, Elements] = field(default_factory=_by_family)
+    added: dict[Family, Elements] = field(default_factory=_by_family)
+    chains: set[FamilyChain] = field(default_factory=set)
+    """To be made."""
+
+    @property
+    def weight(self) -> int:
+        """Elements added and deleted."""
+        return sum(map(len, (*self.deleted.values(), *self.added.values())))
+
+    def settle(self, address: IPAddress, key: Key, before: bool, after: bool) -> None:
+        """Take an element of a set, about this address, in or out."""
+        if before != after:
+            (self.added if after else self.deleted)[family_of(address)][key] = ""
+
+    def text(self, frame: Frame) -> str:
+        """What makes the change."""
+        return _text(self.statements(frame))
+
+    def statements(self, frame: Frame) -> Iterator[str]:
+        """Chains before what refers to them; deletions before additions, as a changed value is both."""
+        for family, chain in sorted(self.chains):
+            yield from signed_chain(family, frame, chain)
+        for family, elements in self.deleted.items():
+            yield from _element_statements("delete", family, ((key, "") for key in elements))
+        for family, elements in self.added.items():
+            yield from _element_statements("add", family, elements.items())
+
+
+def frame(plan: Plan) -> Transaction:
+    """Makes our tables, where there are none, without any Service."""
+    return Transaction(_text(_frames(plan.frame)), 0, frozenset())
+
+
+def full(plan: Plan, learned: Mapping[Family, Iterable[Learned]] | None = None) -> Transaction:
+    """Replaces our tables, if they exist, by those of `plan`, with what rules have `learned` in the former ones.
+    Connections keep their translations in conntrack."""
+    edit = Edit()
     for frontend in plan.claims:
-        family = family_of(frontend.address)
-        added[family].update(_elements(plan, frontend))
-        chains.update(_chains(plan, frontend))
-    for address in plan.hairpins:
-        added[family_of(address)][hairpin(address)] = ""
-    statements = list(remove_statements())
-    for family in FAMILIES:
-        statements.extend(frame_statements(family, plan.frame))
-    statements.extend(_changes(plan, chains, {}, added))
-    return Transaction(_text(statements), sum(map(len, added.values())), frozenset(chains))
+        edit.added[family_of(frontend.address)].update(elements_at(plan, frontend))
+        edit.chains.update(chains_at(plan, frontend))
+    for family, key in shared_elements(plan):
+        edit.added[family][key] = ""
+    statements = [*remove_statements(), *_frames(plan.frame), *edit.statements(plan.frame)]
+    for family, elements in (learned or {}).items():
+        entries = ((_lasting(element), element.value) for element in elements)
+        statements.extend(_element_statements("add", family, entries))
+    return Transaction(_text(statements), edit.weight, frozenset(edit.chains))
 
 
-def diff(old: Plan, new: Plan, chains: frozenset[FamilyChain]) -> Transaction | None:
+def diff(
+    old: Plan, new: Plan, chains: frozenset[FamilyChain], touched: Iterable[NamespacedName] | None = None
+) -> Transaction | None:
     """Turns the tables of `old`, in which `chains` exist, into those of `new`. None: they are the same.
 
-    Its cost is that of the Services that differ. Raises ValueError where the frames differ, since that takes a full
-    load.
+    Its cost is that of the Services `touched`; all others must be the same in both plans. None: it has to find out.
+    Raises ValueError where the frames differ, since that takes a full load.
     """
     if old.frame != new.frame:
         raise ValueError("the frames differ: load the new plan in full")
-    deleted: dict[Family, Elements] = {family: {} for family in FAMILIES}
-    added: dict[Family, Elements] = {family: {} for family in FAMILIES}
-    missing: set[FamilyChain] = set()
-    frontends, endpoints = _touched(old, new)
-    for frontend in frontends:
+    edit = Edit()
+    services = [
+        service
+        for id_ in (differing(old, new) if touched is None else touched)
+        for service in (old.services.get(id_), new.services.get(id_))
+        if service is not None
+    ]
+    for frontend in {frontend for service in services for frontend in service.servers}:
         if old.server(frontend) == new.server(frontend):
             continue
-        before, after = _elements(old, frontend), _elements(new, frontend)
+        before, after = elements_at(old, frontend), elements_at(new, frontend)
         family = family_of(frontend.address)
-        deleted[family].update(_beyond(before, after))
-        added[family].update(_beyond(after, before))
-        missing.update(chain for chain in _chains(new, frontend) if chain not in chains)
-    for address in endpoints:
-        if (address in old.hairpins) != (address in new.hairpins):
-            side = added if address in new.hairpins else deleted
-            side[family_of(address)][hairpin(address)] = ""
-    weight = sum(map(len, (*deleted.values(), *added.values())))
-    if not weight:
-        return None
-    return Transaction(_text(_changes(new, missing, deleted, added)), weight, chains | missing)
+        edit.deleted[family].update(_beyond(before, after))
+        edit.added[family].update(_beyond(after, before))
+        edit.chains.update(chain for chain in chains_at(new, frontend) if chain not in chains)
+    for service in services:
+        for address in service.local_endpoints:
+            edit.settle(address, hairpin(address), address in old.hairpins, address in new.hairpins)
+        for address in service.cluster_ips:
+            edit.settle(address, cluster_ip(address), address in old.cluster_ips, address in new.cluster_ips)
+    weight = edit.weight
+    return Transaction(edit.text(new.frame), weight, chains | edit.chains) if weight else None
+
+
+def differing(old: Plan, new: Plan) -> Iterator[NamespacedName]:
+    """The Services that are not the same in both plans. Looks at all of them."""
+    for id_, after in new.services.items():
+        before = old.services.get(id_)
+        if before is not after and before != after:
+            yield id_
+    for id_ in old.services:
+        if id_ not in new.services:
+            yield id_
 
 
 def removal() -> str:
@@ -83,61 +143,50 @@ def removal() -> str:
     return _text(remove_statements())
 
 
-def _touched(old: Plan, new: Plan) -> tuple[set[Frontend], set[IPAddress]]:
-    """Every frontend and every endpoint that a Service which differs has, before or after."""
-    frontends: set[Frontend] = set()
-    endpoints: set[IPAddress] = set()
-
-    def touch(service: ServicePlan | None) -> None:
-        if service is not None:
-            frontends.update(service.servers)
-            endpoints.update(service.local_endpoints)
-
-    for id_, after in new.services.items():
-        before = old.services.get(id_)
-        if before is not after and before != after:
-            touch(before)
-            touch(after)
-    for id_, before in old.services.items():
-        if id_ not in new.services:
-            touch(before)
-    return frontends, endpoints
+def shared_elements(plan: Plan) -> Iterator[tuple[Family, Key]]:
+    """The elements of sets that Services may have in common, and so belong to none."""
+    for address in plan.hairpins:
+        yield family_of(address), hairpin(address)
+    for address in plan.cluster_ips:
+        yield family_of(address), cluster_ip(address)
 
 
-def _elements(plan: Plan, frontend: Frontend) -> Elements:
+def elements_at(plan: Plan, frontend: Frontend) -> Elements:
+    """The elements that a frontend has."""
     server = plan.server(frontend)
     return dict(elements_of(frontend, server)) if server is not None else {}
 
 
-def _chains(plan: Plan, frontend: Frontend) -> Iterator[FamilyChain]:
+def chains_at(plan: Plan, frontend: Frontend) -> Iterator[FamilyChain]:
+    """The chains that the elements of a frontend refer to."""
     server = plan.server(frontend)
     if server is not None:
         family = family_of(frontend.address)
-        yield from ((family, chain) for chain in chains_of(server))
+        yield from ((family, chain) for chain in chains_of(frontend, server))
 
 
 def _beyond(some: Elements, others: Elements) -> Elements:
     return {key: value for key, value in some.items() if others.get(key) != value}
 
 
-def _changes(
-    plan: Plan,
-    chains: Iterable[FamilyChain],
-    deleted: Mapping[Family, Elements],
-    added: Mapping[Family, Elements],
-) -> Iterator[str]:
-    """Chains before what refers to them; deletions before additions, as a changed value is both."""
-    for family, chain in sorted(chains):
-        yield from chain_statements(family, plan.frame, chain)
-    for verb, by_family in (("delete", deleted), ("add", added)):
-        for family, elements in by_family.items():
-            by_map: defaultdict[str, list[str]] = defaultdict(list)
-            for (map_, key), value in elements.items():
-                by_map[map_].append(key if verb == "delete" or map_ == HAIRPINS else f"{key} : {value}")
-            for map_, entries in by_map.items():
-                # One entry a line: nft's error messages quote the whole line.
-                body = ",\n".join(entries)
-                yield f"{verb} element {WORDS[family].table} {map_} {{\n{body}\n}}"
+def _frames(frame: Frame) -> Iterator[str]:
+    for family in FAMILIES:
+        yield from signed_frame(family, frame)
+
+
+def _element_statements(verb: str, family: Family, elements: Iterable[tuple[Key, str]]) -> Iterator[str]:
+    by_map: defaultdict[str, list[str]] = defaultdict(list)
+    for (map_, key), value in elements:
+        by_map[map_].append(f"{key} : {value}" if value else key)
+    for map_, entries in by_map.items():
+        # One entry a line: nft's error messages quote the whole line.
+        body = ",\n".join(entries)
+        yield f"{verb} element {WORDS[family].table} {map_} {{\n{body}\n}}"
+
+
+def _lasting(element: Learned) -> Key:
+    timeout = f" timeout {element.timeout}ms" if element.timeout else ""
+    return Key(element.key.map, f"{element.key.text}{timeout} expires {element.expires}ms")
 
 
 def _text(statements: Iterable[str]) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
 from heraldlb.api.services import ServicePort
-from heraldlb.forwarding.forwarder import Forwarder
+from heraldlb.forwarding.forwarder import SPARE_CHAINS, Forwarder
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.nft import Nft, NftError, NftFailure, classify
 from heraldlb.forwarding.plan import plan_service
 from tests.unit.forwarding.builders import FRAME, NODE, endpoint, service, slice_of
-from tests.unit.forwarding.kernel import Kernel
+from tests.unit.forwarding.kernel import Kernel, loaded
 
 
 def plan_of(count: int, *, poisoned: frozenset[int] = frozenset(), endpoints: int = 1) -> Plan:
@@ -31,24 +34,33 @@ def plan_of(count: int, *, poisoned: frozenset[int] = frozenset(), endpoints: in
 
 async def test_the_first_plan_is_loaded_in_full_and_the_next_as_a_difference() -> None:
     kernel = Kernel()
-    forwarder = Forwarder(kernel)
+    forwarder = Forwarder(kernel, kernel)
     assert (await forwarder.apply(plan_of(3))).full
     second = await forwarder.apply(plan_of(3, endpoints=2))
     # Three new slots, and three verdicts exchanged for those that pick one of two.
     assert (second.full, second.elements) == (False, 9)
     third = await forwarder.apply(plan_of(3, endpoints=2))
-    assert (third.full, third.elements, len(kernel.applied)) == (False, 0, 2)
+    # The frame, the Services, and the change of all.
+    assert (third.full, third.elements, len(kernel.applied), kernel.reads) == (False, 0, 3, 1)
+
+
+async def test_a_large_load_is_many_small_transactions() -> None:
+    kernel = Kernel()
+    applied = await Forwarder(kernel, kernel, chunk=20).apply(plan_of(40))
+    assert applied.transactions == len(kernel.applied) > 5
+    assert max(text.count(" . tcp . ") for text in kernel.applied) < 20
+    assert kernel.elements() == loaded(plan_of(40)).elements()
 
 
 async def test_a_new_frame_is_loaded_in_full() -> None:
-    forwarder = Forwarder(Kernel())
+    forwarder = Forwarder(kernel := Kernel(), kernel)
     await forwarder.apply(Plan(FRAME))
-    assert (await forwarder.apply(Plan(Frame()))).full
+    assert (await forwarder.apply(Plan(replace(FRAME, masquerade_mark=0x80)))).full
 
 
 async def test_poisoned_services_are_named_and_everything_else_is_forwarded() -> None:
     kernel = Kernel()
-    applied = await Forwarder(kernel).apply(plan_of(40, poisoned=frozenset({7, 31})))
+    applied = await Forwarder(kernel, kernel).apply(plan_of(40, poisoned=frozenset({7, 31})))
     assert [str(found.service) for found in applied.quarantined] == ["default/s31", "default/s7"]
     assert {found.reason for found in applied.quarantined} == {Reason.FORWARDING_FAILED}
     assert len(kernel.elements()["ip", "services"]) == 38
@@ -56,11 +68,12 @@ async def test_poisoned_services_are_named_and_everything_else_is_forwarded() ->
 
 async def test_a_poisoned_service_stays_out_quietly_until_it_changes() -> None:
     kernel = Kernel()
-    forwarder = Forwarder(kernel)
+    forwarder = Forwarder(kernel, kernel)
     await forwarder.apply(plan_of(4))
     spoiled = await forwarder.apply(plan_of(4, poisoned=frozenset({2})))
     assert [found.service.name for found in spoiled.quarantined] == ["s2"]
     checks = kernel.checks
+    assert "10.96.0.3 . tcp . 80" in kernel.elements()["ip", "services"], "as it was before"
     again = await forwarder.apply(plan_of(5, poisoned=frozenset({2})))
     assert (again.full, kernel.checks, len(again.quarantined)) == (False, checks, 1)
     healed = await forwarder.apply(plan_of(5))
@@ -68,13 +81,118 @@ async def test_a_poisoned_service_stays_out_quietly_until_it_changes() -> None:
     assert len(kernel.elements()["ip", "services"]) == 5
 
 
-async def test_rules_that_somebody_else_removed_come_back_in_full_with_the_next_change() -> None:
+async def test_poison_is_searched_only_in_the_transaction_that_is_refused() -> None:
+    class Watched(Kernel):
+        examined = ""
+
+        async def check(self, text: str) -> None:
+            self.examined += text
+            await super().check(text)
+
+    kernel = Watched()
+    forwarder = Forwarder(kernel, kernel, chunk=12)
+    applied = await forwarder.apply(plan_of(40, poisoned=frozenset({20})))
+    assert [found.service.name for found in applied.quarantined] == ["s20"]
+    assert kernel.elements() == loaded(plan_of(40).replace(removed=[NamespacedName("default", "s20")])).elements()
+    assert kernel.examined.count("10.96.0.21 . tcp") >= 1
+    assert "10.96.0.1 . tcp" not in kernel.examined
+    assert "10.96.0.40 . tcp" not in kernel.examined
+
+
+async def test_what_somebody_else_removed_comes_back_with_the_next_change() -> None:
     kernel = Kernel()
-    forwarder = Forwarder(kernel)
+    forwarder = Forwarder(kernel, kernel)
     await forwarder.apply(plan_of(2))
     kernel.tables["ip"].maps["services"].clear()
-    assert (await forwarder.apply(plan_of(2, endpoints=2))).full
-    assert len(kernel.elements()["ip", "services"]) == 2
+    await forwarder.apply(plan_of(2, endpoints=2))
+    assert kernel.elements() == loaded(plan_of(2, endpoints=2)).elements()
+    kernel.tables.clear()
+    assert (await forwarder.apply(plan_of(2))).full
+    assert kernel.elements() == loaded(plan_of(2)).elements()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kernel: kernel.tables.clear(),
+        lambda kernel: kernel.tables.pop("ip6"),
+        lambda kernel: kernel.tables["ip"].maps["services"].clear(),
+        lambda kernel: kernel.tables["ip"].maps["backends-tcp"].update({"10.9.9.9 . 80 . 0": "10.244.2.9 . 80"}),
+        lambda kernel: kernel.tables["ip"].chains["dispatch"].rules.pop(),
+        lambda kernel: kernel.tables["ip"].chains["internal-1"].rules.clear(),
+    ],
+)
+async def test_damage_is_repaired_where_it_is_doubted_that_nobody_touched_our_tables(
+    damage: Callable[[Kernel], object],
+) -> None:
+    kernel = Kernel()
+    forwarder = Forwarder(kernel, kernel)
+    await forwarder.apply(plan_of(3))
+    intact = deepcopy(kernel.tables)
+    forwarder.doubt()
+    assert not (await forwarder.apply(plan_of(3), touched=())).transactions
+    damage(kernel)
+    forwarder.doubt()
+    assert (await forwarder.apply(plan_of(3), touched=())).transactions
+    assert kernel.tables == intact
+
+
+async def test_a_successor_changes_only_what_differs_and_leaves_alone_what_was_learned() -> None:
+    kernel = Kernel()
+    await Forwarder(kernel, kernel).apply(plan_of(8))
+    kernel.tables["ip"].maps["affinity"]["198.51.100.1 . 1.1.1.1 . 2.2.2.2"] = "10.244.2.1 . 8080"
+    before = len(kernel.applied)
+    same = await Forwarder(kernel, kernel).apply(plan_of(8))
+    assert (same.full, same.elements, len(kernel.applied)) == (False, 0, before)
+    fewer = await Forwarder(kernel, kernel, chunk=4).apply(plan_of(5, endpoints=2))
+    assert (fewer.full, fewer.transactions) == (False, len(kernel.applied) - before - 1)
+    learned = kernel.tables["ip"].maps.pop("affinity")
+    kernel.tables["ip"].maps["affinity"] = {}
+    assert learned == {"198.51.100.1 . 1.1.1.1 . 2.2.2.2": "10.244.2.1 . 8080"}
+    assert kernel.elements() == loaded(plan_of(5, endpoints=2)).elements()
+    assert "internal-1" not in kernel.tables["ip"].chains
+
+
+async def test_a_successor_with_another_frame_replaces_all_at_once_and_keeps_what_was_learned_and_its_time() -> (
+    None
+):
+    kernel = Kernel()
+    await Forwarder(kernel, kernel).apply(plan_of(8))
+    kernel.tables["ip"].maps["affinity"]["198.51.100.1 . 1.1.1.1 . 2.2.2.2"] = "10.244.2.1 . 8080"
+    before = len(kernel.applied)
+    other = replace(plan_of(8), frame=Frame())
+    applied = await Forwarder(kernel, kernel, chunk=2).apply(other)
+    assert (applied.full, len(kernel.applied) - before) == (True, 1)
+    assert "198.51.100.1 . 1.1.1.1 . 2.2.2.2 timeout 10800000ms expires 60000ms : 10.244" in kernel.applied[-1]
+    assert len(kernel.tables["ip"].maps["affinity"]) == 1
+
+
+async def test_what_was_learned_is_dropped_rather_than_the_services_where_nft_refuses_it() -> None:
+    kernel = Kernel()
+    await Forwarder(kernel, kernel).apply(plan_of(2))
+    kernel.tables["ip"].maps["affinity"]["198.51.100.1 . 70000 . 1"] = "10.244.2.1 . 8080"
+    other = replace(plan_of(2), frame=Frame())
+    applied = await Forwarder(kernel, kernel).apply(other)
+    assert (applied.full, applied.quarantined) == (True, ())
+    assert kernel.elements() == loaded(other).elements()
+
+
+async def test_chains_out_of_use_are_deleted_before_they_are_many() -> None:
+    kernel = Kernel()
+    forwarder = Forwarder(kernel, kernel)
+    for endpoints in range(1, SPARE_CHAINS + 2):
+        await forwarder.apply(plan_of(1, endpoints=endpoints))
+    assert sum(name.startswith("internal-") for name in kernel.tables["ip"].chains) == 1
+    await forwarder.apply(plan_of(1, endpoints=1))
+    assert kernel.elements() == loaded(plan_of(1)).elements()
+
+
+async def test_only_the_services_said_to_be_touched_are_looked_at() -> None:
+    kernel = Kernel()
+    forwarder = Forwarder(kernel, kernel)
+    await forwarder.apply(plan_of(3))
+    changed = await forwarder.apply(plan_of(3, endpoints=2), touched=[NamespacedName("default", "s1")])
+    assert changed.elements == 3
 
 
 class Unwilling(Kernel):
@@ -89,28 +207,29 @@ class Unwilling(Kernel):
 
 
 @pytest.mark.parametrize("failure", [NftFailure.NOT_FOUND, NftFailure.NOT_PERMITTED, NftFailure.TIMEOUT])
-async def test_a_failure_that_is_no_services_fault_is_raised_and_followed_by_a_full_load(
+async def test_a_failure_that_is_no_services_fault_is_raised_and_has_the_next_call_read_what_there_is(
     failure: NftFailure,
 ) -> None:
     kernel = Unwilling()
-    forwarder = Forwarder(kernel)
+    forwarder = Forwarder(kernel, kernel)
     await forwarder.apply(plan_of(2))
     kernel.failure = failure
     with pytest.raises(NftError, match="as told"):
         await forwarder.apply(plan_of(3))
-    assert kernel.checks == 0
+    assert (kernel.checks, kernel.reads) == (0, 1)
     kernel.failure = None
-    assert (await forwarder.apply(plan_of(3))).full
+    await forwarder.apply(plan_of(3), touched=())
+    assert (kernel.elements(), kernel.reads) == (loaded(plan_of(3)).elements(), 2)
 
 
 async def test_a_refusal_that_no_service_explains_is_raised() -> None:
     kernel = Unwilling()
     kernel.failure = NftFailure.REFUSED
     with pytest.raises(NftError, match="as told"):
-        await Forwarder(kernel).apply(plan_of(3))
+        await Forwarder(kernel, kernel).apply(plan_of(3))
 
 
-async def test_a_cancelled_change_is_followed_by_a_full_load() -> None:
+async def test_after_a_cancelled_change_the_next_call_reads_what_there_is() -> None:
     class Hanging(Kernel):
         started: asyncio.Event | None = None
 
@@ -121,7 +240,7 @@ async def test_a_cancelled_change_is_followed_by_a_full_load() -> None:
             await super().apply(text)
 
     kernel = Hanging()
-    forwarder = Forwarder(kernel)
+    forwarder = Forwarder(kernel, kernel)
     await forwarder.apply(plan_of(1))
     kernel.started = asyncio.Event()
     task = asyncio.create_task(forwarder.apply(plan_of(2)))
@@ -130,7 +249,8 @@ async def test_a_cancelled_change_is_followed_by_a_full_load() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     kernel.started = None
-    assert (await forwarder.apply(plan_of(2))).full
+    await forwarder.apply(plan_of(2), touched=())
+    assert (kernel.elements(), kernel.reads) == (loaded(plan_of(2)).elements(), 2)
 
 
 async def test_a_missing_nft_is_told_from_a_refusal() -> None:

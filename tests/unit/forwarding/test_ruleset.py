@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_network
 
 import pytest
@@ -13,18 +14,13 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.services import Service, ServicePort
 from heraldlb.forwarding import ruleset
 from heraldlb.forwarding.elements import LOCAL_SLOTS
+from heraldlb.forwarding.mending import repair
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.plan import make_plan, plan_service
 from tests.unit.forwarding.builders import FRAME, NODE, WEB, draining, endpoint, service, slice_of
-from tests.unit.forwarding.kernel import Kernel
+from tests.unit.forwarding.kernel import loaded
 
 State = tuple[Service, EndpointSlice]
-
-
-def loaded(plan: Plan) -> Kernel:
-    kernel = Kernel()
-    kernel.load(ruleset.full(plan).text)
-    return kernel
 
 
 def plan_of(*states: State) -> Plan:
@@ -47,6 +43,7 @@ def test_a_full_load_holds_every_frontend_slot_and_hairpin() -> None:
             f"172.16.0.1 . 80 . {LOCAL_SLOTS}": "10.244.1.5 . 8080",
         },
         ("ip", "hairpins"): {"10.244.1.5 . 10.244.1.5": ""},
+        ("ip", "cluster-ips"): {"10.96.0.1": ""},
     }
 
 
@@ -79,12 +76,12 @@ def test_a_new_frame_takes_a_full_load() -> None:
 
 def test_overlapping_pod_cidrs_are_joined_since_nft_refuses_them() -> None:
     frame = Frame((ip_network("10.0.0.0/8"), ip_network("10.244.1.0/24")))
-    (rule, *_) = loaded(plan_with(frame)).tables["ip"].chains["internal-1"]
+    (rule, *_) = loaded(plan_with(frame)).tables["ip"].chains["internal-1"].rules
     assert rule.startswith("ip saddr != { 10.0.0.0/8 } ")
 
 
 def test_without_pod_cidrs_only_the_nodes_own_traffic_is_masqueraded_on_the_way_to_a_cluster_ip() -> None:
-    (rule, *_) = loaded(plan_with(Frame())).tables["ip"].chains["internal-1"]
+    (rule, *_) = loaded(plan_with(Frame())).tables["ip"].chains["internal-1"].rules
     assert rule == "fib saddr type local meta mark set meta mark | 0x4000"
 
 
@@ -149,3 +146,22 @@ def test_any_sequence_of_changes_ends_where_a_full_load_does(batches: list[list[
         fresh = plan_of(*current.values())
         assert plan == fresh
         assert kernel.elements() == loaded(fresh).elements()
+
+
+@given(st.lists(states(), max_size=5), st.lists(states(), max_size=5), st.integers(1, 12))
+def test_whatever_a_predecessor_left_is_mended_by_transactions_that_each_hold(
+    former: list[State], wanted: list[State], limit: int
+) -> None:
+    kernel, plan = loaded(plan_of(*former)), plan_of(*wanted)
+    mended = repair(asyncio.run(kernel.read()), plan, limit)
+    assert mended is not None
+    for part in mended.parts:
+        kernel.load(part.text)
+    if mended.sweep:
+        kernel.load(mended.sweep)
+    fresh = loaded(plan)
+    assert kernel.elements() == fresh.elements()
+    assert kernel.tables["ip"].chains == fresh.tables["ip"].chains
+    again = repair(asyncio.run(kernel.read()), plan, limit)
+    assert again is not None
+    assert (again.parts, again.sweep) == ((), "")

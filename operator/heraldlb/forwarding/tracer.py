@@ -1,0 +1,400 @@
+"""Where packets go by the rules as rendered: what `nft monitor trace` tells, before there is a packet. Pure.
+
+Follows the first packet of a connection through our chains only; what other tables do to it is not known here. A
+scheduler's choice depends on chance or on hashes, so that every backend that it may choose is an outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from ipaddress import ip_address, ip_network
+from itertools import product
+from typing import Final
+
+from heraldlb.api.ranges import IPAddress, family_of
+from heraldlb.api.services import Protocol
+from heraldlb.forwarding.frame import WORDS
+from heraldlb.forwarding.model import Backend
+from heraldlb.forwarding.tables import Table
+
+_Value = IPAddress | int | str
+_Learned = tuple[str, str, str]
+"""Map, key and value of an element that the packet writes."""
+
+
+class Fate(Enum):
+    """What becomes of a packet."""
+
+    FORWARDED = "forwarded"
+    """To a backend."""
+    REJECTED = "rejected"
+    """TCP reset, or ICMP port unreachable."""
+    DROPPED = "dropped"
+    UNTOUCHED = "untouched"
+    """It goes where it would without us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """The first packet of a connection, as it reaches the node or as the node sends it."""
+
+    source: IPAddress
+    destination: IPAddress
+    protocol: Protocol
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One way for a packet to end."""
+
+    fate: Fate
+    backend: Backend | None = None
+    masqueraded: bool = False
+    """The backend sees the node's address instead of the client's."""
+    learned: tuple[_Learned, ...] = ()
+    """What the rules write down of the client."""
+
+
+def trace(tables: Mapping[str, Table], packet: Packet, node: Container[IPAddress]) -> frozenset[Outcome]:
+    """Every outcome that a packet can have on the node whose own addresses are `node`.
+
+    `tables`: what `tables.read` made of a full load. Raises ValueError at a rule that is not understood.
+    """
+    words = WORDS[family_of(packet.source)]
+    return frozenset(_Trace(tables[words.ip], packet, node).outcomes())
+
+
+def remember(tables: Mapping[str, Table], outcome: Outcome) -> None:
+    """Write into `tables` what a packet of this outcome would have written."""
+    if outcome.backend is not None:
+        maps = tables[WORDS[family_of(outcome.backend.address)].ip].maps
+        for name, key, value in outcome.learned:
+            maps[name].content.setdefault(key, value)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A packet on its way."""
+
+    daddr: IPAddress
+    dport: int
+    mark: int = 0
+    translated: bool = False
+    masqueraded: bool = False
+    learned: tuple[_Learned, ...] = ()
+
+
+class _Verdict(Enum):
+    ACCEPT = "accept"
+    DROP = "drop"
+    REJECT = "reject"
+    RETURN = "return"
+    CONTINUE = "continue"
+
+
+class _NoMatchError(Exception):
+    """The rule is not about this packet."""
+
+
+_Step = tuple[_Verdict, _State]
+
+_TERMINAL: Final = {"drop": _Verdict.DROP, "return": _Verdict.RETURN, "reject": _Verdict.REJECT}
+
+
+class _Trace:
+    def __init__(self, table: Table, packet: Packet, node: Container[IPAddress]) -> None:
+        self._table, self._packet, self._node = table, packet, node
+        self._ip = WORDS[family_of(packet.source)].ip
+        self._protocol = packet.protocol.lower()
+
+    def outcomes(self) -> Iterator[Outcome]:
+        start = _State(self._packet.destination, self._packet.port)
+        first = "output" if self._packet.source in self._node else "prerouting"
+        for verdict, state in self._hook(first, start):
+            if verdict is not _Verdict.ACCEPT:
+                yield _refused(verdict)
+                continue
+            # What the node sends to itself passes both.
+            rest = ["postrouting"] if first == "output" else []
+            rest += ["input"] if state.daddr in self._node else ["forward", "postrouting"] if not rest else []
+            yield from self._onward(rest, state)
+
+    def _onward(self, hooks: list[str], state: _State) -> Iterator[Outcome]:
+        if not hooks:
+            backend = Backend(state.daddr, state.dport) if state.translated else None
+            fate = Fate.FORWARDED if backend else Fate.UNTOUCHED
+            yield Outcome(fate, backend, state.masqueraded, state.learned)
+            return
+        for verdict, after in self._hook(hooks[0], state):
+            if verdict is _Verdict.ACCEPT:
+                yield from self._onward(hooks[1:], after)
+            else:
+                yield _refused(verdict)
+
+    def _hook(self, hook: str, state: _State) -> Iterator[_Step]:
+        chains = list(self._table.base_chains(hook))
+
+        def through(position: int, state: _State) -> Iterator[_Step]:
+            if position == len(chains):
+                yield _Verdict.ACCEPT, state
+                return
+            for verdict, after in self._chain(chains[position], state):
+                if verdict in (_Verdict.DROP, _Verdict.REJECT):
+                    yield verdict, after
+                else:
+                    yield from through(position + 1, after)
+
+        yield from through(0, state)
+
+    def _chain(self, name: str, state: _State, position: int = 0) -> Iterator[_Step]:
+        rules = self._table.chains[name].rules
+        if position == len(rules):
+            yield _Verdict.RETURN, state
+            return
+        for verdict, after in self._rule(rules[position], state):
+            if verdict is _Verdict.CONTINUE:
+                yield from self._chain(name, after, position + 1)
+            else:
+                yield verdict, after
+
+    def _rule(self, text: str, state: _State) -> Iterator[_Step]:
+        try:
+            yield from _Rule(self, text, state).run()
+        except _NoMatchError:
+            yield _Verdict.CONTINUE, state
+
+    def verdict(self, words: list[str], state: _State) -> Iterator[_Step]:
+        """`drop`, `return`, `goto CHAIN` or `jump CHAIN`, also as the value of a map."""
+        if words[0] in _TERMINAL:
+            yield _TERMINAL[words[0]], state
+            return
+        for verdict, after in self._chain(words[1], state):
+            returns = words[0] == "jump" and verdict is _Verdict.RETURN
+            yield (_Verdict.CONTINUE if returns else verdict), after
+
+    def field(self, words: tuple[str, ...], state: _State) -> _Value:
+        """The value of what nft calls `words`. Raises _NoMatchError where this packet has no such field."""
+        match words:
+            case (self._ip, "saddr") | ("ct", "original", self._ip, "saddr"):
+                return self._packet.source
+            case (self._ip, "daddr"):
+                return state.daddr
+            case ("ct", "original", self._ip, "daddr"):
+                return self._packet.destination
+            case ("ct", "original", "proto-dst"):
+                return self._packet.port
+            case ("tcp" | "udp" | "sctp" | "th" as protocol, "dport"):
+                if protocol not in ("th", self._protocol):
+                    raise _NoMatchError
+                return state.dport
+            case ("meta", "l4proto"):
+                return self._protocol
+            case ("meta", "mark"):
+                return state.mark
+            case ("ct", "state"):
+                return "new"
+            case ("ct", "status"):
+                return "dnat" if state.translated else ""
+            case ("fib", "saddr", "type"):
+                return "local" if self._packet.source in self._node else "unicast"
+            case _:
+                raise ValueError(f"not understood: {' '.join(words)}")
+
+    def elements(self, name: str) -> dict[str, str]:
+        return self._table.maps[name].content
+
+    def contains(self, name: str, key: str) -> bool:
+        """Whether a set has the key."""
+        elements = self._table.maps[name]
+        if not elements.interval:
+            return key in elements.content
+        parts = key.split(" . ")
+        return any(
+            all(_covers(each, part) for each, part in zip(entry.split(" . "), parts, strict=True))
+            for entry in elements.content
+        )
+
+
+_FIELDS: Final = (
+    *(("ct", "original", ip, end) for ip in ("ip", "ip6") for end in ("saddr", "daddr")),
+    ("ct", "original", "proto-dst"),
+    ("fib", "saddr", "type"),
+    *((ip, end) for ip in ("ip", "ip6") for end in ("saddr", "daddr")),
+    *((protocol, end) for protocol in ("tcp", "udp", "sctp", "th") for end in ("sport", "dport")),
+    *(("meta", name) for name in ("l4proto", "mark")),
+    *(("ct", name) for name in ("state", "status")),
+)
+
+
+class _Rule:
+    """Reads a rule from left to right and does as it says."""
+
+    def __init__(self, trace: _Trace, text: str, state: _State) -> None:
+        for sign in "(){},":
+            text = text.replace(sign, f" {sign} ")
+        self._trace, self._state = trace, state
+        self._words = text.split()
+
+    def run(self) -> Iterator[_Step]:
+        while self._words:
+            match self._words:
+                case ["drop" | "return" | "goto" | "jump" | "reject", *_]:
+                    yield from self._trace.verdict(self._words, self._state)
+                    return
+                case ["masquerade", *_]:
+                    yield _Verdict.ACCEPT, replace(self._state, masqueraded=True)
+                    return
+                case ["dnat", _, "to", *rest]:
+                    self._words = rest
+                    yield from self._translate()
+                    return
+                case ["meta", "mark", "set", *rest]:
+                    self._words = rest
+                    [mark] = self._operand()
+                    self._state = replace(self._state, mark=_number(mark))
+                case ["update", name, "{", *rest]:
+                    self._words = rest
+                    self._learn(name.removeprefix("@"))
+                case _:
+                    found = self._concatenation()
+                    if self._take("vmap"):
+                        [key] = found
+                        yield from self._dispatch(self._words.pop(0).removeprefix("@"), key)
+                        return
+                    self._compare(found)
+        yield _Verdict.CONTINUE, self._state
+
+    def _dispatch(self, name: str, key: str) -> Iterator[_Step]:
+        value = self._trace.elements(name).get(key)
+        if value is None:
+            raise _NoMatchError
+        yield from self._trace.verdict(value.split(), self._state)
+
+    def _translate(self) -> Iterator[_Step]:
+        """One outcome for each element that the key may lead to."""
+        targets = [self._mapped()]
+        if self._take(":"):
+            targets.append(self._mapped())
+        chosen = {" . ".join(parts) for parts in product(*targets)}
+        if not chosen:
+            raise _NoMatchError
+        for target in sorted(chosen):
+            address, port = target.split(" . ")
+            state = replace(self._state, daddr=ip_address(address), dport=int(port), translated=True)
+            yield _Verdict.ACCEPT, state
+
+    def _mapped(self) -> list[str]:
+        keys = self._concatenation()
+        self._expect("map")
+        elements = self._trace.elements(self._words.pop(0).removeprefix("@"))
+        return [elements[key] for key in keys if key in elements]
+
+    def _learn(self, name: str) -> None:
+        [key] = self._concatenation()
+        self._expect("timeout")
+        self._words.pop(0)
+        self._expect(":")
+        [value] = self._concatenation()
+        self._expect("}")
+        self._state = replace(self._state, learned=(*self._state.learned, (name, key, value)))
+
+    def _compare(self, found: list[str]) -> None:
+        unequal = self._take("!=")
+        if not unequal:
+            self._take("==")
+        [value] = found
+        if self._words[0].startswith("@"):
+            equal = self._trace.contains(self._words.pop(0).removeprefix("@"), value)
+        elif self._take("{"):
+            equal = False
+            while not self._take("}"):
+                equal |= _covers(self._words.pop(0), value)
+                self._take(",")
+        else:
+            equal = _covers(self._words.pop(0), value)
+        if equal == unequal:
+            raise _NoMatchError
+
+    def _concatenation(self) -> list[str]:
+        """Every text that the parts may have together."""
+        parts = [self._operand()]
+        while self._take("."):
+            parts.append(self._operand())
+        return [" . ".join(map(str, chosen)) for chosen in product(*parts)]
+
+    def _operand(self) -> list[_Value]:
+        values = self._primary()
+        while self._words and self._words[0] in ("&", "|", "^"):
+            operator, mask = self._words.pop(0), _literal(self._words.pop(0))
+            values = [_combine(value, operator, mask) for value in values]
+        return values
+
+    def _primary(self) -> list[_Value]:
+        if self._take("("):
+            inner = self._operand()
+            self._expect(")")
+            return inner
+        if self._words[0] in ("numgen", "jhash"):
+            return self._slots()
+        for field in _FIELDS:
+            if tuple(self._words[: len(field)]) == field:
+                del self._words[: len(field)]
+                return [self._trace.field(field, self._state)]
+        return [_literal(self._words.pop(0))]
+
+    def _slots(self) -> list[_Value]:
+        while self._words.pop(0) != "mod":
+            pass
+        modulus, offset = int(self._words.pop(0)), 0
+        while self._words and self._words[0] in ("seed", "offset"):
+            if self._words.pop(0) == "offset":
+                offset = int(self._words[0])
+            self._words.pop(0)
+        return [offset + slot for slot in range(modulus)]
+
+    def _take(self, word: str) -> bool:
+        if self._words and self._words[0] == word:
+            del self._words[0]
+            return True
+        return False
+
+    def _expect(self, word: str) -> None:
+        if not self._take(word):
+            raise ValueError(f'not understood: "{" ".join(self._words)}" where "{word}" should be')
+
+
+def _refused(verdict: _Verdict) -> Outcome:
+    return Outcome(Fate.REJECTED if verdict is _Verdict.REJECT else Fate.DROPPED)
+
+
+def _literal(word: str) -> _Value:
+    try:
+        return int(word, 0)
+    except ValueError:
+        pass
+    try:
+        return ip_address(word)
+    except ValueError:
+        return word
+
+
+def _number(value: _Value) -> int:
+    return int(value)
+
+
+def _combine(value: _Value, operator: str, mask: _Value) -> _Value:
+    left, right = _number(value), _number(mask)
+    result = left & right if operator == "&" else left | right if operator == "|" else left ^ right
+    return result if isinstance(value, int) else type(ip_address(str(value)))(result)
+
+
+def _covers(pattern: str, text: str) -> bool:
+    """Whether a value matches what a rule or an element says: itself, a number written otherwise, a network."""
+    if pattern == text:
+        return True
+    if "/" in pattern:
+        return ip_address(text) in ip_network(pattern)
+    return text.isdecimal() and _literal(pattern) == int(text)

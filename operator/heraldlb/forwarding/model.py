@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from heraldlb.api.objects import NamespacedName
-from heraldlb.api.ranges import IPAddress
+from heraldlb.api.ranges import Family, IPAddress
 from heraldlb.api.reasons import Reason
 from heraldlb.api.services import Protocol
 
@@ -108,6 +108,15 @@ class Objection:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """What load balancers in front of the nodes ask at `spec.healthCheckNodePort`."""
+
+    port: int
+    endpoints: Mapping[Family, int]
+    """Ready endpoints on this node, in each family that the Service has."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServicePlan:
     """The virtual servers of one Service on this node, both families."""
 
@@ -120,6 +129,9 @@ class ServicePlan:
     cluster_ips: frozenset[IPAddress] = frozenset()
     """Refused on every port and protocol that is not among `servers`."""
     objections: tuple[Objection, ...] = ()
+    quiesced: frozenset[Backend] = frozenset()
+    """Endpoints that serve and get no new connections from here: those that they have go on."""
+    health_check: HealthCheck | None = None
 
     def rank(self, frontend: Frontend) -> tuple[int, str, NamespacedName]:
         """Orders the claims of several Services to one frontend, best first."""

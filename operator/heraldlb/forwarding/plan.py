@@ -15,9 +15,11 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.services import Service, ServicePort, first_of_family
 from heraldlb.forwarding.endpoints import EndpointLists, choose
+from heraldlb.forwarding.healthcheck import health_check
 from heraldlb.forwarding.model import (
     AddressKind,
     Affinity,
+    Backend,
     Frame,
     Frontend,
     Masquerade,
@@ -56,6 +58,7 @@ def plan_service(
     slices = tuple(slices)
     servers: dict[Frontend, VirtualServer] = {}
     local: set[IPAddress] = set()
+    quiesced: set[Backend] = set()
     cluster_ips: set[IPAddress] = set()
     for family in FAMILIES:
         cluster_ip = first_of_family(service.cluster_ips, family)
@@ -67,6 +70,9 @@ def plan_service(
         for port in service.ports:
             lists = choose(slices, port, family, node_name=node.name, zone=node.zone, lost=lost)
             local.update(backend.address for backend in lists.local)
+            quiesced.update(lists.quiesced)
+            if service.internal_traffic_policy == "Local":
+                quiesced.update(lists.cluster)
             # The first claim stands where a Service has one address in two roles.
             dialled = Frontend(cluster_ip, port.protocol, port.port)
             servers.setdefault(
@@ -85,7 +91,9 @@ def plan_service(
         servers,
         frozenset(local),
         frozenset(cluster_ips),
-        objections_to(service.source_ranges if service.type == "LoadBalancer" else ()),
+        objections=objections_to(service.source_ranges if service.type == "LoadBalancer" else ()),
+        quiesced=frozenset(quiesced),
+        health_check=health_check(service, slices, node.name),
     )
 
 

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from lab import binaries, kube_proxy, pki, store
 from lab.addressing import API_PORT, CLIENT, CONTROL_PLANE, HostAddresses, plan
@@ -26,7 +26,6 @@ from lab.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from lab.progress import Progress
 
@@ -71,7 +70,6 @@ class Lab(Cluster):
         )
         self._relay_port: int | None = None
         self._supervision: Supervision | None = None
-        self._is_kept = False
         self._is_there = False
         self.hosts = {name: self._host(addresses) for name, addresses in self._addresses.items()}
 
@@ -110,20 +108,6 @@ class Lab(Cluster):
 
     # -- coming and going
 
-    def __enter__(self) -> Self:
-        try:
-            self.up()
-        except BaseException:
-            self.down()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._is_kept:
-            self.down()
-
     def up(self) -> None:
         """Return when all nodes are Ready and pods can be made. Raises LabError."""
         binaries.find_for_lab(self._progress)
@@ -155,7 +139,6 @@ class Lab(Cluster):
             self._supervision = None
 
     def down(self) -> None:
-        """Take everything away: processes, namespaces, files. Harmless when it is down."""
         processes = self._register.all().values()
         if self._supervision:
             self._supervision.end()

@@ -155,7 +155,8 @@ def test_settings_reach_the_processes(render: Render) -> None:
         "agent.ignoreCordon=true",
         "agent.answerPing=false",
         "agent.keepConnections=false",
-        "agent.nodePortAddresses={10.0.0.0/8,fd00::/8}",
+        "agent.forwarding.mode=full",
+        "agent.forwarding.nodePortAddresses={10.0.0.0/8,fd00::/8}",
         "apiServer.host=10.0.0.1",
         "agent.metrics.port=9999",
     )
@@ -189,6 +190,7 @@ def test_settings_reach_the_processes(render: Render) -> None:
                 "HERALD_IGNORE_CORDON": "true",
                 "HERALD_ANSWER_PING": "false",
                 "HERALD_KEEP_CONNECTIONS": "false",
+                "HERALD_FORWARDING_MODE": "full",
                 "HERALD_NODE_PORT_ADDRESSES": "10.0.0.0/8,fd00::/8",
                 "HERALD_METRICS_ADDRESS": "[::]:9999",
             }

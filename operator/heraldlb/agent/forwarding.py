@@ -50,6 +50,10 @@ class ForwardingRole:
         self._touched.update(services)
         self._changed.set()
 
+    async def remove(self) -> None:
+        """Leave no rule, while `run` does not. Raises NftError."""
+        await self._forwarder.remove()
+
     async def run(self) -> None:
         """Apply what changes, for ever. Changes that come while one is applied are taken together."""
         for finding in preflight(os.uname().release):

@@ -14,22 +14,26 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
+from heraldlb.agent.cilium import CiliumConfig
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.detouring import DetourRole
 from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.lostnodes import LostNodes
-from heraldlb.agent.metrics import SpeakerCollector
+from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
 from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
 from heraldlb.agent.statuses import AnnouncementStatuses
+from heraldlb.agent.switching import ForwardingSwitch
 from heraldlb.agent.tally import Tally
 from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.forwarding.evidence import gather
+from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.nft import Nft
 from heraldlb.forwarding.onlink import on_link
 from heraldlb.kube import credentials
@@ -107,9 +111,9 @@ class Agent:
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
-        if FORWARDER in settings.roles:
-            self._forwarding = ForwardingRole(self._cluster, settings, self._recorder)
-            self._work.append(self._forwarding.run)
+        else:
+            self._work += [PingRole(Nft(), answer=False).run, self._detour_role(settings, keep=False).run]
+        self._switch = self._add_forwarder(settings)
 
     def live(self) -> bool:
         """Whether the speaker's loop turns."""
@@ -117,7 +121,10 @@ class Agent:
 
     def ready(self) -> bool:
         """Whether the roles have been supplied with the cluster's state."""
-        return self._supplied.is_set() and (self._forwarding is None or self._forwarding.applied.is_set())
+        stance = self._switch.stance
+        if not self._supplied.is_set() or stance is None:
+            return False
+        return not stance.forwards or self._forwarding is None or self._forwarding.applied.is_set()
 
     def subscriptions(self) -> list[Subscription]:
         """What to mirror, and whom to tell."""
@@ -140,6 +147,7 @@ class Agent:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
             REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
+        REGISTRY.register(ForwarderCollector(self._switch.mode, lambda: self._switch.stance))
         self._supplied.set()
         async with asyncio.TaskGroup() as tasks:
             for work in self._work:
@@ -172,7 +180,7 @@ class Agent:
             ),
             report,
         )
-        detours = DetourRole(self._cluster, settings.node_name, Nft(), on_link, keep=settings.keep_connections)
+        detours = self._detour_role(settings, keep=settings.keep_connections)
         pinging = PingRole(Nft(), answer=settings.answer_ping)
         speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
         self._work += [
@@ -186,6 +194,26 @@ class Agent:
         ]
         self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
         self._detours = detours
+
+    def _detour_role(self, settings: AgentSettings, *, keep: bool) -> DetourRole:
+        return DetourRole(self._cluster, settings.node_name, Nft(), on_link, keep=keep)
+
+    def _add_forwarder(self, settings: AgentSettings) -> ForwardingSwitch:
+        mode = settings.forwarding_mode if FORWARDER in settings.roles else Mode.OFF
+        role = ForwardingRole(self._cluster, settings, self._recorder)
+        if mode is not Mode.OFF:
+            self._forwarding = role
+        switch = ForwardingSwitch(
+            mode,
+            settings.node_name,
+            self._recorder,
+            lambda closely: gather(closely=closely),
+            CiliumConfig(self._api).replaces,
+            work=[role.run],
+            remove=role.remove,
+        )
+        self._work.append(switch.run)
+        return switch
 
     def _witness(self) -> float | None:
         age = time.monotonic() - self._api.last_answer

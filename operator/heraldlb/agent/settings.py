@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import ForwardingSettings
 from heraldlb.speaker import constants
 
@@ -33,4 +34,6 @@ class AgentSettings:
     """Answer ICMP echo requests to the addresses that are announced."""
     keep_connections: bool = True
     """Hand packets of connections under way to the node that had their address before."""
+    forwarding_mode: Mode = Mode.AUTO
+    """Who forwards Services; without the role `forwarder` it counts as `off`."""
     forwarding: ForwardingSettings = field(default_factory=ForwardingSettings)

@@ -61,10 +61,12 @@ CONDITION_TYPES: Final = (ASSIGNED, READY, OVERLAPPING, EXHAUSTED, APPLIES, ANNO
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An Event on the Service concerned, with the reason as its own."""
+    """An Event with the reason as its own."""
 
     writer: Process
     warning: bool = False
+    kind: str = "Service"
+    """Of the object concerned."""
 
     @property
     def type(self) -> str:
@@ -276,6 +278,21 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "The message names the node and has what `nft` says. Most often its kernel lacks a module: try `nft"
             " list ruleset` there. It is tried again as soon as the Service or its pods change.",
             event=Event(Process.AGENT, warning=True),
+        ),
+        Reason.FORWARDER_CHANGED: Explanation(
+            "The agent of the node has begun to forward Services, or leaves that to another service proxy from now"
+            " on. No connection is interrupted.",
+            "Nothing, if a service proxy was installed, removed or mended. If it repeats, look at that proxy's pod"
+            " on the node; `agent.forwarding.mode` decides it for good.",
+            event=Event(Process.AGENT, kind="Node"),
+        ),
+        Reason.KERNEL_ANSWERS_ARP: Explanation(
+            "kube-proxy in IPVS mode, or kube-router, has the addresses of Services on a link of the node, and the"
+            " node's kernel answers ARP for them on every network. So clients reach any node, whichever announces"
+            " an address, and see no failover.",
+            "Set `ipvs.strictARP: true` in kube-proxy's configuration and restart it, or set"
+            " `net.ipv4.conf.all.arp_ignore=1` and `net.ipv4.conf.all.arp_announce=2` on every node.",
+            event=Event(Process.AGENT, warning=True, kind="Node"),
         ),
     }
 )

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     NO_ELIGIBLE_NODE = "NoEligibleNode"
     ADDRESS_CONFLICT = "AddressConflict"
     FORWARDING_FAILED = "ForwardingFailed"
+    FORWARDER_CHANGED = "ForwarderChanged"
+    KERNEL_ANSWERS_ARP = "KernelAnswersARP"
 
 
 class Hindrance(StrEnum):

@@ -12,6 +12,7 @@ from heraldlb.agent import process
 from heraldlb.agent.keyfile import KeyFileError
 from heraldlb.agent.settings import ROLES, SPEAKER, AgentSettings
 from heraldlb.cli import options
+from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import PRIMARY, ForwardingSettings
 from heraldlb.speaker import constants
 from heraldlb.speaker.settings import SpeakerSettings
@@ -88,6 +89,13 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     help="Let TCP connections under way follow an address that moves between living nodes.",
 )
 @options.option(
+    "--forwarding-mode",
+    envvar="HERALD_FORWARDING_MODE",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.AUTO.value,
+    help="Forward Services: unless another service proxy does (auto), in any case (full), or never (off).",
+)
+@options.option(
     "--node-port-addresses",
     envvar="HERALD_NODE_PORT_ADDRESSES",
     default=PRIMARY,
@@ -108,6 +116,7 @@ def agent(
     ignore_cordon: bool,
     answer_ping: bool,
     keep_connections: bool,
+    forwarding_mode: str,
     node_port_addresses: str,
 ) -> None:
     """Announce addresses on layer 2 and forward Services on one node.
@@ -131,6 +140,7 @@ def agent(
             ignore_cordon=ignore_cordon,
             answer_ping=answer_ping,
             keep_connections=keep_connections,
+            forwarding_mode=Mode(forwarding_mode),
             forwarding=ForwardingSettings(
                 node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip())
             ),

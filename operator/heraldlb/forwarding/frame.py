@@ -39,9 +39,12 @@ TABLE: Final = "heraldlb"
 
 PROTOCOLS: Final = ("tcp", "udp", "sctp")
 
-DNAT_PRIORITY: Final = -100
+DNAT_PRIORITY: Final = -101
 SNAT_PRIORITY: Final = 100
-"""By number: nft 1.0.6 refuses the names `dstnat` and `srcnat` on the output and input hooks."""
+"""By number: nft 1.0.6 refuses the names `dstnat` and `srcnat` on the output and input hooks.
+
+One before where kube-proxy and iptables translate destinations (-100): the first translation of a connection is
+the last, so while both program, as until a proxy that starts is found, ours alone decides."""
 
 
 @dataclass(frozen=True, slots=True)

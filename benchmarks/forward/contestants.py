@@ -54,6 +54,7 @@ class Herald:
             "agent",
             f"--kubeconfig={site.administrator}",
             f"--node-name={self.stand.node}",
+            "--forwarding-mode=full",
             "--metrics-address=",
         ]
         if not self.with_speaker:

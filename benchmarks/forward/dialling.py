@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 PAUSE: Final = 0.001
 """Seconds between two rounds of questions; what watches shares its cores with what is watched."""
@@ -45,14 +45,22 @@ def dial(address: str, port: int) -> bool | None:
 
 
 def await_all(addresses: Iterable[str], port: int, patience: float) -> float:
-    """When (time.monotonic()) every address has taken a connection. Raises Unanswered after `patience` seconds."""
-    deadline = time.monotonic() + patience
+    """When (time.monotonic()) the last that had to be waited for took a connection. Raises Unanswered.
+
+    `patience`: seconds for all together.
+    """
+    latest = time.monotonic()
+    deadline = latest + patience
     for address in addresses:
+        is_late = False
         while dial(address, port) is not True:
             if time.monotonic() > deadline:
                 raise Unanswered(f"{address} port {port} does not answer after {patience:.0f} s")
+            is_late = True
             time.sleep(_COLD_PAUSE)
-    return time.monotonic()
+        if is_late:
+            latest = time.monotonic()
+    return latest
 
 
 def await_change(address: str, port: int, *, answers: bool, patience: float) -> float:
@@ -91,11 +99,6 @@ class Changes:
             if dial(address, self._port) is self._wanted[address]:
                 self.seen[address] = time.monotonic()
                 del self._wanted[address]
-
-
-def unexpected(wanted: Mapping[str, bool], port: int) -> list[str]:
-    """The addresses that do something else than take (True) or refuse connections."""
-    return [address for address, answers in wanted.items() if dial(address, port) is not answers]
 
 
 def connections_per_second(address: str, port: int, seconds: float) -> float:

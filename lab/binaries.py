@@ -74,7 +74,7 @@ _PROGRAMS: Final = {
 }
 
 
-_PACKAGED: Final = {"etcd": "etcd-server", "nginx": "nginx"}
+_PACKAGED: Final = {"etcd": "etcd-server", "nginx": "nginx", "iptables": "iptables", "iperf3": "iperf3"}
 """Programs that only the distribution has, and what Debian calls the package."""
 
 _EVERY_LAB: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")
@@ -145,7 +145,7 @@ def _packaged(name: str) -> Path:
 
 @functools.cache
 def find(name: str, progress: Progress = to_stderr) -> Path:
-    """The program of this name: etcd, nginx, coredns, helm, kubectl, or a part of Kubernetes by its own name.
+    """The program of this name: one of the distribution's, coredns, helm, or a part of Kubernetes.
 
     May take minutes the first time on a machine, and reports progress then. Raises LabError.
     """

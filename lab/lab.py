@@ -240,6 +240,8 @@ class Lab(Cluster):
 
     def start_kube_proxy(self, mode: kube_proxy.Mode) -> None:
         """Run kube-proxy on every node; return when each has programmed what there is. Raises LabError."""
+        if mode == "iptables":
+            binaries.find("iptables")
         for node in self.nodes:
             file = self._kube_proxy_file(node)
             content = kube_proxy.configuration(node, mode, self.folder / "pki" / "kube-proxy.kubeconfig")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.forward import objects
 from benchmarks.forward.site import HERALD, KUBE_PROXY, OPEN_PORT, STREAM_PORT
+from lab import binaries
 from lab.errors import LabError
 from lab.namespaces import Surroundings, run_in
 
@@ -82,7 +83,7 @@ def _connections(site: ForwardingSite, way: Way) -> float:
 
 def _throughput(site: ForwardingSite, way: Way) -> float:
     address, port = way.stream
-    argv = ["iperf3", "--client", address, f"--port={port}", f"--time={_SECONDS:.0f}", "--json"]
+    argv = [str(binaries.find("iperf3")), "--client", address, f"--port={port}", f"--time={_SECONDS:.0f}", "--json"]
     ended: dict[str, dict[str, float]] = json.loads(_run(site, way.client, argv))["end"]
     return ended["sum_received"]["bits_per_second"]
 

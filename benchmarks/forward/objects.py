@@ -127,9 +127,17 @@ async def create(api: Api, numbers: Iterable[int]) -> None:
 
 
 async def change(api: Api, number: int, *, answers: bool) -> None:
-    """Move all endpoints of a Service to the port that is open, or to the closed one. Raises as `create`."""
+    """Move all endpoints of a Service to the port that is open, or to the closed one. Raises ApiError.
+
+    Asked again where the API server is too busy to answer in time, as any client would.
+    """
     body = {"ports": _ports(OPEN_PORT if answers else CLOSED_PORT)}
-    await api.request("PATCH", f"{_SLICES}/{name(number)}", body, MERGE_PATCH)
+    while True:
+        try:
+            await api.request("PATCH", f"{_SLICES}/{name(number)}", body, MERGE_PATCH)
+        except TimeoutError:
+            continue
+        return
 
 
 def _ports(port: int) -> list[Body]:

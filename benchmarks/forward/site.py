@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from benchmarks.speaker.site import Site
-from lab import pki
+from lab import binaries, pki
 from lab.addressing import API_PORT, CONTROL_PLANE, SERVICES_IPV4, plan
 from lab.control_plane import ControlPlane
 from lab.kube_proxy import IDENTITY
@@ -86,7 +86,11 @@ class ForwardingSite(Site):
         self._start_relay()
         for stand in STANDS:
             self.start(f"server-{stand.node}", stand.server, "benchmarks.forward.server", str(OPEN_PORT))
-            self.run(f"iperf3-{stand.node}", stand.server, ["iperf3", "--server", f"--port={STREAM_PORT}"])
+            self.run(
+                f"iperf3-{stand.node}",
+                stand.server,
+                [str(binaries.find("iperf3")), "--server", f"--port={STREAM_PORT}"],
+            )
         run_in(Surroundings(self.network.path(CONTROL_PLANE)), self._control_plane.wait_ready)
 
     def crds(self) -> list[dict[str, object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -120,14 +121,12 @@ class Trial:
 
     async def _roll(self, numbers: Sequence[int], *, answers: bool) -> list[float]:
         changes, sent = Changes(objects.PORT), dict[str, float]()
-        is_over = False
+        all_sent, given_up = threading.Event(), threading.Event()
 
         def look() -> None:
-            while not is_over or changes.pending:
+            while not given_up.is_set() and not (all_sent.is_set() and not changes.pending):
                 changes.look()
                 time.sleep(PAUSE)
-                if is_over and time.monotonic() > begun + ROLLING_SECONDS + _CHANGE_PATIENCE:
-                    raise Unanswered(f"{changes.pending} of {len(numbers)} changes are not seen")
 
         async def send(index: int, number: int) -> None:
             await asyncio.sleep(begun + index * ROLLING_SECONDS / len(numbers) - time.monotonic())
@@ -138,10 +137,18 @@ class Trial:
 
         begun = time.monotonic()
         looking = asyncio.create_task(self._dial(look))
+        sending = [asyncio.create_task(send(*entry)) for entry in enumerate(numbers)]
         try:
-            await asyncio.gather(*(send(*entry) for entry in enumerate(numbers)))
+            await asyncio.gather(*sending)
+            all_sent.set()
+            async with asyncio.timeout(_CHANGE_PATIENCE):
+                await asyncio.shield(looking)
+        except TimeoutError:
+            raise self._failure(f"{changes.pending} of {len(numbers)} changes are not seen") from None
         finally:
-            is_over = True
+            given_up.set()
+            for task in sending:
+                task.cancel()
             await looking
         return [changes.seen[address] - moment for address, moment in sent.items()]
 
@@ -160,8 +167,11 @@ class Trial:
         try:
             return await asyncio.to_thread(self.site.call, self.contestant.stand.client, function)
         except Unanswered as error:
-            said = self.site.log(PROCESS).read_text(errors="replace").splitlines()[-_LOG_LINES:]
-            raise LabError(f"{self.contestant.name}: {error}; the end of its output:\n" + "\n".join(said)) from None
+            raise self._failure(str(error)) from None
+
+    def _failure(self, what: str) -> LabError:
+        said = self.site.log(PROCESS).read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        return LabError(f"{self.contestant.name}: {what}; the end of its output:\n" + "\n".join(said))
 
 
 async def _share(process: Process, seconds: float) -> float:

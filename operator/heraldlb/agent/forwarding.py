@@ -134,7 +134,12 @@ class ForwardingRole:
         started = time.time()
         weights, doubtful = weights_of(self._cluster.nodes.values())
         view = view_node(node, self._settings.forwarding, weights=weights)
-        frame = frame_of(view, self._settings.forwarding, cluster_uid=self._cluster.uid)
+        frame = frame_of(
+            view,
+            self._settings.forwarding,
+            [cidr for each in self._cluster.service_cidrs.values() for cidr in each.cidrs],
+            self._cluster.uid,
+        )
         touched, self._touched = self._touched, set()
         triggers, self._triggers = self._triggers, []
         everything = self._plan is None or (view, frame) != (self._view, self._plan.frame)

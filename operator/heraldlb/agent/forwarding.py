@@ -80,6 +80,14 @@ class ForwardingRole:
         self.metrics.queued_at = time.time()
         self._changed.set()
 
+    async def remove(self) -> None:
+        """Leave no rule, while `run` does not; it will plan everything anew. Raises NftError."""
+        self._plan = None
+        self._touched.clear()
+        self._triggers.clear()
+        self.metrics.pending = 0
+        await self._forwarder.remove()
+
     def slice_changed(self, change: Change[EndpointSlice]) -> None:
         """Endpoints changed; their Service is touched apart from this."""
         before, after = change.before, change.after

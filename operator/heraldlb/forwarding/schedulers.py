@@ -119,7 +119,7 @@ def weights_of(nodes: Iterable[Node]) -> tuple[dict[str, int], dict[NamespacedNa
                 weights[node.name] = weight
         except SchedulingError as error:
             message = f"label {WEIGHT_LABEL}: {error}; it counts as 1"
-            objections[NamespacedName("", node.name)] = Objection(Reason.INVALID_WEIGHT, message)
+            objections[NamespacedName("", node.name)] = Objection(Reason.INVALID_NODE_WEIGHT, message)
     return weights, objections
 
 
@@ -150,8 +150,8 @@ def _read(scheduler_text: str, weights_text: str) -> Wishes:
     if bad:
         others = f", and so do {len(bad) - 1} more" if bad[1:] else ""
         message = (
-            f'{NODE_WEIGHTS_ANNOTATION}: "{bad[0][:QUOTED]}" is not NODE=WEIGHT with a weight from 0 to {MAX_WEIGHT},'
-            f" as in node-1=3,node-2=1; it counts as 1{others}"
+            f'{NODE_WEIGHTS_ANNOTATION}: "{bad[0][:QUOTED]}" is not NODE=WEIGHT with a weight from 0 to'
+            f" {MAX_WEIGHT}, as in node-1=3,node-2=1; it counts as 1{others}"
         )
         objections.append(Objection(Reason.INVALID_WEIGHT, message))
     return Wishes(scheduler, MappingProxyType(weights), tuple(objections))

@@ -15,7 +15,7 @@ PODS = 3
 
 
 def _node_events(lab: Lab, node: str) -> list[str]:
-    selector = f"--field-selector=involvedObject.kind=Node,involvedObject.name={node},reason=InvalidWeight"
+    selector = f"--field-selector=involvedObject.kind=Node,involvedObject.name={node},reason=InvalidNodeWeight"
     return [event["message"] for event in lab.items("events", "-n", "default", selector)]
 
 

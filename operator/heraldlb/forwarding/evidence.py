@@ -1,0 +1,153 @@
+"""Gathers what shows other service proxies on this node: netlink, loopback and /proc. Reads, never writes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from heraldlb.forwarding.proxies import (
+    FOREIGN_CHAINS,
+    FOREIGN_LINKS,
+    IPVS_LINK,
+    KUBE_PROXY_METRICS,
+    KUBE_ROUTER_LINK,
+    OWN_TABLES,
+    Chain,
+    Evidence,
+    Heartbeat,
+    has_synced,
+)
+
+ANSWER_SECONDS: Final = 2.0
+"""For which an answer on the loopback interface is waited for; a port that nobody has is refused at once."""
+
+HEARTBEAT_LENGTH: Final = 4096
+"""Octets of an answer that are read."""
+
+_LEGACY_TABLES: Final = ("ip_tables_names", "ip6_tables_names")
+
+_NETLINK_NETFILTER: Final = 12
+_NLMSG_ERROR: Final = 2
+_NLM_F_REQUEST: Final = 1
+_NFNL_SUBSYS_NFTABLES: Final = 10
+_NFT_MSG_GETTABLE, _NFT_MSG_GETCHAIN = 1, 4
+_NFTA_TABLE_NAME, _NFTA_CHAIN_TABLE, _NFTA_CHAIN_NAME = 1, 1, 3
+_FAMILIES: Final = {"ip": 2, "ip6": 10}
+
+
+async def gather(*, closely: bool, proc: Path = Path("/proc")) -> Evidence:
+    """What is there now. `closely`: also whether kube-proxy's rules are complete, which makes it write all of its
+    metrics. Raises OSError where netlink is not to be had."""
+    chains = frozenset(existing((*FOREIGN_CHAINS, *OWN_TABLES)))
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        said = await asyncio.gather(*(_ask(session, place) for place in Heartbeat))
+        answers = {place: answer for place, answer in zip(Heartbeat, said, strict=True) if answer is not None}
+        synced = await _synced(session) if closely and Heartbeat.KUBE_PROXY_MODE in answers else None
+    return Evidence(
+        chains=chains,
+        legacy_nat=any("nat" in _lines(proc / "thread-self/net" / name) for name in _LEGACY_TABLES),
+        links=_links(),
+        answers=answers,
+        synced=synced,
+        arp_ignore=arp_ignored(proc / "sys/net/ipv4/conf"),
+    )
+
+
+def glance() -> tuple[frozenset[Chain], frozenset[str]]:
+    """The part of it that comes and goes with others' rules, in a fraction of a millisecond. Raises OSError."""
+    return frozenset(existing(FOREIGN_CHAINS)), _links()
+
+
+def existing(chains: Iterable[Chain]) -> Iterator[Chain]:
+    """Those of these that exist, by one question to the kernel for each: nothing else of foreign tables is read.
+
+    Raises OSError.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as netlink:
+        netlink.settimeout(ANSWER_SECONDS)
+        netlink.bind((0, 0))
+        for chain in chains:
+            netlink.send(_question(chain))
+            if _exists(netlink.recv(65536)):
+                yield chain
+
+
+def arp_ignored(conf: Path) -> bool:
+    """Whether no interface but those of IPVS would have the kernel answer ARP for another's address; the effective
+    value is the larger one of the interface's and that of `all` (the kernel's ip-sysctl)."""
+    values = {path.parent.name: _number(path) for path in conf.glob("*/arp_ignore")}
+    if values.get("all", 0) >= 1:
+        return True
+    others = values.keys() - {"all", "default", "lo", IPVS_LINK, KUBE_ROUTER_LINK}
+    return all(values[name] >= 1 for name in others)
+
+
+def _links() -> frozenset[str]:
+    return FOREIGN_LINKS.intersection(name for _, name in socket.if_nameindex())
+
+
+def _question(chain: Chain) -> bytes:
+    if chain.name:
+        kind = _NFT_MSG_GETCHAIN
+        attributes = _attribute(_NFTA_CHAIN_TABLE, chain.table) + _attribute(_NFTA_CHAIN_NAME, chain.name)
+    else:
+        kind, attributes = _NFT_MSG_GETTABLE, _attribute(_NFTA_TABLE_NAME, chain.table)
+    body = struct.pack("=BBH", _FAMILIES[chain.family], 0, 0) + attributes
+    return struct.pack("=IHHII", 16 + len(body), _NFNL_SUBSYS_NFTABLES << 8 | kind, _NLM_F_REQUEST, 0, 0) + body
+
+
+def _attribute(kind: int, value: str) -> bytes:
+    data = value.encode() + b"\0"
+    return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
+
+
+def _exists(reply: bytes) -> bool:
+    _, kind = struct.unpack_from("=IH", reply)
+    if kind != _NLMSG_ERROR:
+        return True
+    [code] = struct.unpack_from("=i", reply, 16)
+    # A kernel without nftables, or without the family, has none of its tables.
+    if -code in (errno.ENOENT, errno.EOPNOTSUPP, errno.EAFNOSUPPORT, errno.EINVAL):
+        return False
+    raise OSError(-code, f"nftables: {os.strerror(-code)}")
+
+
+async def _ask(session: aiohttp.ClientSession, place: Heartbeat) -> str | None:
+    """What is answered there, with whatever status; None: nothing."""
+    try:
+        async with session.get(str(place), allow_redirects=False) as response:
+            # kube-proxy says 503 of itself while it lags or its node is being deleted: it lives.
+            return (await response.content.read(HEARTBEAT_LENGTH)).decode(errors="replace")
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return None
+
+
+async def _synced(session: aiohttp.ClientSession) -> bool | None:
+    try:
+        async with session.get(KUBE_PROXY_METRICS, allow_redirects=False) as response:
+            return has_synced((await response.text(errors="replace")).splitlines())
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:
+        return []
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return 0

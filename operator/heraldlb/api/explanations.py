@@ -299,10 +299,15 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             event=Event(Process.AGENT, warning=True),
         ),
         Reason.INVALID_WEIGHT: Explanation(
-            "An entry of the annotation `heraldlb.io/node-weights`, or a Node's label `heraldlb.io/weight`, is no"
-            " number from 0 to 100; it counts as 1. What is said of a label is an Event on the Node.",
+            "An entry of the annotation `heraldlb.io/node-weights` is not a node and a weight from 0 to 100. That"
+            " node's weight counts as 1; the other entries count as they are.",
             "Correct what the message names.",
             event=Event(Process.AGENT, warning=True),
+        ),
+        Reason.INVALID_NODE_WEIGHT: Explanation(
+            "The label `heraldlb.io/weight` of the Node is no number from 0 to 100. It counts as 1.",
+            "Correct or remove the label.",
+            event=Event(Process.AGENT, warning=True, kind="Node"),
         ),
         Reason.FORWARDER_CHANGED: Explanation(
             "The agent of the node has begun to forward Services, or leaves that to another service proxy from now"

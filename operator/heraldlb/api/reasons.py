@@ -44,6 +44,7 @@ class Reason(StrEnum):
     INVALID_SOURCE_RANGE = "InvalidSourceRange"
     SCHEDULER_REFUSED = "SchedulerRefused"
     INVALID_WEIGHT = "InvalidWeight"
+    INVALID_NODE_WEIGHT = "InvalidNodeWeight"
     FORWARDER_CHANGED = "ForwarderChanged"
     KERNEL_ANSWERS_ARP = "KernelAnswersARP"
 

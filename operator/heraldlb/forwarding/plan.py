@@ -91,10 +91,7 @@ def plan_service(
                 quiesced.update(lists.cluster)
             if spreading.scheduler.counts:
                 counted.update((port.protocol, backend) for backend in (*lists.cluster, *lists.local))
-            lists = EndpointLists(
-                cluster=spreading.slots(lists.cluster, port.protocol),
-                local=spreading.slots(lists.local, port.protocol),
-            )
+            lists = spreading.spread(lists, port.protocol)
             # The first claim stands where a Service has one address in two roles.
             dialled = Frontend(cluster_ip, port.protocol, port.port)
             affinity = _affinity(service, dialled, AddressKind.CLUSTER_IP)

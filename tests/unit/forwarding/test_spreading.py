@@ -89,6 +89,20 @@ def test_both_lists_of_a_local_policy_are_spread() -> None:
     assert len(plan.local_endpoints) == 2
 
 
+@pytest.mark.parametrize("scheduler", Scheduler)
+def test_every_node_comes_to_the_same_slots_from_the_same_objects_in_any_order(scheduler: Scheduler) -> None:
+    found = [slice_of(each, name=f"web-{each.node_name}") for each in (HERE, ELSEWHERE, THIRD)]
+    plans = [
+        plan_service(web(scheduler, weights), slices, replace(NODE, name=node))
+        for node, weights, slices in (
+            ("n1", "n1=3,n2=2", found),
+            ("n2", "n2=2,n1=3", found[::-1]),
+            ("n9", "n1=3, n2=2", [found[1], found[0], found[2]]),
+        )
+    ]
+    assert len({plan.servers[VIP].backends for plan in plans if plan is not None}) == 1
+
+
 def chains(scheduler: str, *endpoints: Endpoint, **fields: Any) -> dict[str, str]:
     """The picking rules for IPv4, TCP, by chain."""
     plan = make_plan([web(scheduler, **fields)], {WEB: [slice_of(*endpoints)]}, NODE, replace(FRAME, seed=0xABC))

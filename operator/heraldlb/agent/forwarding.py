@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.forwarding_metrics import ForwardingMetrics
@@ -26,7 +26,7 @@ from heraldlb.forwarding.node import NodeView, frame_of, view_node
 from heraldlb.forwarding.preflight import preflight
 from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube.mirror import Change
-from heraldlb.kube.recorder import Happening, Recorder, Subject
+from heraldlb.kube.recorder import Happening, Subject
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,14 @@ class ForwardingRole:
         self,
         cluster: Cluster,
         settings: AgentSettings,
-        recorder: Recorder,
+        record: Callable[[Happening], None],
         forwarder: Forwarder,
         watch: TableWatch,
     ) -> None:
+        """`record` takes the Events to write."""
         self._cluster = cluster
         self._settings = settings
-        self._recorder = recorder
+        self._record = record
         self._forwarder = forwarder
         self._planner = Planner(cluster)
         self._touched: set[NamespacedName] = set()
@@ -165,4 +166,4 @@ class ForwardingRole:
             if (service := self._cluster.services.get(each.service)) is not None:
                 subject = Subject("v1", "Service", service.id, service.uid)
                 note = f"{self._settings.node_name} does not forward it as it should: {each.message}"
-                self._recorder.record(Happening(subject, Reason.FORWARDING_FAILED, note, "Forward", warning=True))
+                self._record(Happening(subject, Reason.FORWARDING_FAILED, note, "Forward", warning=True))

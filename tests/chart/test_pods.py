@@ -156,6 +156,7 @@ def test_settings_reach_the_processes(render: Render) -> None:
         "agent.answerPing=false",
         "agent.keepConnections=false",
         "agent.nodePortAddresses={10.0.0.0/8,fd00::/8}",
+        "agent.scheduler=wrr",
         "apiServer.host=10.0.0.1",
         "agent.metrics.port=9999",
     )
@@ -190,6 +191,7 @@ def test_settings_reach_the_processes(render: Render) -> None:
                 "HERALD_ANSWER_PING": "false",
                 "HERALD_KEEP_CONNECTIONS": "false",
                 "HERALD_NODE_PORT_ADDRESSES": "10.0.0.0/8,fd00::/8",
+                "HERALD_SCHEDULER": "wrr",
                 "HERALD_METRICS_ADDRESS": "[::]:9999",
             }
         ).items()

@@ -5,8 +5,8 @@
                    gateway 192.168.77.254
 
 IPv6 alike. The client routes everything but the LAN to node-1, as if that one announced all addresses. Nodes send
-what they do not know to the gateway, which takes addresses of Services for its own: what arrives there has left a
-node untouched. Sockets are made in their namespace and then served by the test's own event loop.
+what they do not know to the gateway: what arrives there has left a node untouched. Sockets are made in their
+namespace and then served by the test's own event loop.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from heraldlb.forwarding.readback import KernelReader, open_socket
 from lab.namespaces import Surroundings, named, run_in
 from tests.lab.sctp import PROTOCOL as SCTP
 from tests.lab.sctp import SctpServer, ask_sctp
-from tests.unit.forwarding.cases import CLIENT, NODES, SERVICE_CIDRS, view
+from tests.unit.forwarding.cases import CLIENT, NODE_ADDRESS, NODES, POD, SERVICE_CIDRS, view
 
-__all__ = ["CLIENT", "NODES", "Answer", "Connection", "Net", "network", "view"]
+__all__ = ["CLIENT", "NODES", "NODE_ADDRESS", "POD", "Answer", "Connection", "Net", "network", "view"]
 
 GATEWAY = "lan"
 SERVICE_NETWORKS = ("172.16.0.0/16", "fd00:16::/64", "203.0.113.0/24", "2001:db8::/64", *SERVICE_CIDRS)
-"""Of all addresses of Services, which the gateway takes for its own."""
+"""Of all addresses of Services."""
 HOSTS = (GATEWAY, "client", *NODES, "pod-1", "pod-2")
 
 ANSWER_SECONDS = 10.0
@@ -96,23 +96,28 @@ class Net:
         """A new forwarder for that host, as of a process that has just started."""
         return Forwarder(nft or self.nft(host), KernelReader(lambda: self.netlink(host)), chunk=chunk)
 
+    def open_gateway(self) -> None:
+        """From now on the gateway takes all addresses of Services for its own."""
+        _ip(self.prefix + GATEWAY, [f"route add local {network} dev lo" for network in SERVICE_NETWORKS])
+
     def run(self, host: str, *command: str) -> str:
         """The output of a command run on that host. Raises CalledProcessError."""
         full = ("ip", "netns", "exec", self.prefix + host, *command)
         return subprocess.run(full, check=True, capture_output=True, text=True).stdout
 
-    def socket(self, host: str, family: Family, protocol: Protocol) -> socket.socket:
-        """A non-blocking socket that lives on that host; for SCTP a raw one."""
+    def socket(self, host: str, family: Family, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
+        """A non-blocking socket that lives on that host."""
         number = socket.AF_INET if family == "IPv4" else socket.AF_INET6
-        kind, of = _KINDS[protocol]
-        made = run_in(Surroundings(network=named(self.prefix + host)), lambda: socket.socket(number, kind, of))
+        made = run_in(
+            Surroundings(network=named(self.prefix + host)), lambda: socket.socket(number, kind, protocol)
+        )
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return made
 
     async def serve(self, host: str, family: Family, protocol: Protocol, port: int, name: str = "") -> None:
         """Answer on that host with `name` (the host's own unless given) until the network is closed."""
-        sock = self.socket(host, family, protocol)
+        sock = self.socket(host, family, *_KINDS[protocol])
         name = name or host
         if protocol == "SCTP":
             server = SctpServer(sock, port, name)
@@ -132,7 +137,7 @@ class Net:
 
     async def connect(self, host: str, address: str, port: int) -> Connection:
         """Dial from that host. Raises ConnectionRefusedError, or TimeoutError after ANSWER_SECONDS."""
-        sock = self.socket(host, _family(address), "TCP")
+        sock = self.socket(host, _family(address), socket.SOCK_STREAM)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
@@ -153,7 +158,7 @@ class Net:
             await connection.close()
             return connection.first
         loop = asyncio.get_running_loop()
-        with self.socket(host, _family(address), protocol) as sock:
+        with self.socket(host, _family(address), *_KINDS[protocol]) as sock:
             if protocol == "SCTP":
                 async with asyncio.timeout(ANSWER_SECONDS):
                     return _parse(await ask_sctp(sock, address, port))
@@ -169,7 +174,7 @@ class Net:
 
     async def is_silent(self, host: str, address: str, port: int) -> bool:
         """Whether a TCP connection is neither taken nor refused for SILENCE_SECONDS."""
-        with self.socket(host, _family(address), "TCP") as sock:
+        with self.socket(host, _family(address), socket.SOCK_STREAM) as sock:
             try:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     await asyncio.get_running_loop().sock_connect(sock, (address, port))
@@ -259,7 +264,6 @@ def _build(prefix: str) -> None:
             "address add fd77::254/64 dev br0 nodad",
             *(f"route add 10.244.{number}.0/24 via 192.168.77.{number}" for number in (1, 2)),
             *(f"route add fd00:244:{number}::/64 via fd77::{number}" for number in (1, 2)),
-            *(f"route add local {network} dev lo" for network in SERVICE_NETWORKS),
         ],
     )
     _ip(

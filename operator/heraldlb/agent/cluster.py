@@ -11,6 +11,7 @@ from heraldlb.api.nodes import Node, parse_node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.serviceaddress import ServiceAddress, parse_service_address, record_key
+from heraldlb.api.servicecidrs import ServiceCIDR, parse_service_cidr
 from heraldlb.api.services import Service, parse_service
 from heraldlb.kube.mirror import Change, Mirror
 
@@ -51,6 +52,7 @@ class Cluster:
         self.services: Mirror[Service] = Mirror(parse_service)
         self.slices: Mirror[EndpointSlice] = Mirror(parse_endpoint_slice)
         self.nodes: Mirror[Node] = Mirror(parse_node)
+        self.service_cidrs: Mirror[ServiceCIDR] = Mirror(parse_service_cidr)
         self.records: Mirror[ServiceAddress] = Mirror(parse_service_address)
         self.announcements: Mirror[L2Announcement] = Mirror(parse_announcement)
         self.alive: frozenset[str] = frozenset()
@@ -85,6 +87,12 @@ class Cluster:
         if change.after is not None:
             for holder in change.after.holders:
                 self._addresses.put(holder.service, change.after.address, change.after.address)
+
+    @property
+    def uid(self) -> str:
+        """What this cluster has of its own and all its nodes know; empty where it is not known yet."""
+        kubernetes = self.services.get(NamespacedName("default", "kubernetes"))
+        return kubernetes.uid if kubernetes is not None else ""
 
     def slices_of(self, service: NamespacedName) -> Collection[EndpointSlice]:
         """The slices of a Service."""

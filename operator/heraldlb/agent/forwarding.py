@@ -9,8 +9,10 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
+from heraldlb.agent.balancing import Balancing
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.forwarding_metrics import ForwardingMetrics
+from heraldlb.agent.objections import Objections
 from heraldlb.agent.planning import Planner
 from heraldlb.agent.settings import AgentSettings
 from heraldlb.api.endpoints import EndpointSlice
@@ -24,6 +26,7 @@ from heraldlb.forwarding.model import Plan
 from heraldlb.forwarding.nft import NftError
 from heraldlb.forwarding.node import NodeView, frame_of, view_node
 from heraldlb.forwarding.preflight import preflight
+from heraldlb.forwarding.schedulers import weights_of
 from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Happening, Subject
@@ -54,7 +57,9 @@ class ForwardingRole:
         self._settings = settings
         self._record = record
         self._forwarder = forwarder
-        self._planner = Planner(cluster)
+        self._balancing = Balancing(self.touch)
+        self._planner = Planner(cluster, self._balancing)
+        self._objections = Objections(cluster, settings.node_name, recorder)
         self._touched: set[NamespacedName] = set()
         self._triggers: list[float] = []
         self._changed = asyncio.Event()
@@ -87,6 +92,11 @@ class ForwardingRole:
 
     async def run(self) -> None:
         """Apply what changes, for ever. Changes that come while one is applied are taken together."""
+        async with asyncio.TaskGroup() as tasks:
+            for work in (self._follow, self._balancing.run, self._objections.run):
+                tasks.create_task(work())
+
+    async def _follow(self) -> None:
         for finding in preflight(os.uname().release):
             log.log(logging.ERROR if finding.blocking else logging.WARNING, "%s", finding.message)
         self._changed.set()
@@ -123,15 +133,25 @@ class ForwardingRole:
         if self._doubted and self._plan is not None:
             await self._repair(self._plan)
         started = time.time()
-        view = view_node(node, self._settings.forwarding)
+        weights, doubtful = weights_of(self._cluster.nodes.values())
+        view = view_node(node, self._settings.forwarding, weights=weights)
+        frame = frame_of(
+            view,
+            self._settings.forwarding,
+            [cidr for each in self._cluster.service_cidrs.values() for cidr in each.cidrs],
+            self._cluster.uid,
+        )
         touched, self._touched = self._touched, set()
         triggers, self._triggers = self._triggers, []
-        everything = self._plan is None or view != self._view
+        everything = self._plan is None or (view, frame) != (self._view, self._plan.frame)
         if self._plan is None or everything:
-            self._plan = await self._planner.plan_all(view, frame_of(view, self._settings.forwarding), self._plan)
+            self._plan = await self._planner.plan_all(view, frame, self._plan)
             self._view = view
         else:
             self._plan = self._planner.replan(self._plan, touched, view)
+        planned = self._plan.services if everything else touched
+        self._balancing.follow(self._plan, planned)
+        self._objections.review(self._plan, planned, doubtful)
         applied = await self._forwarder.apply(self._plan, None if everything else touched)
         now = time.time()
         self.metrics.pending = len(self._touched)

@@ -30,13 +30,22 @@ from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.api.servicecidrs import ServiceCIDR
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.nft import Nft
 from heraldlb.forwarding.onlink import on_link
 from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube import credentials
-from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
+from heraldlb.kube.client import (
+    ENDPOINT_SLICES,
+    L2_ANNOUNCEMENTS,
+    NODES,
+    SERVICE_ADDRESSES,
+    SERVICE_CIDRS,
+    SERVICES,
+    Api,
+)
 from heraldlb.kube.feed import Feed, Subscription
 from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Recorder
@@ -135,6 +144,9 @@ class Agent:
             Subscription(SERVICES, cluster.services, lambda change: self._service_changed(change.key), direct=True),
             Subscription(ENDPOINT_SLICES, cluster.slices, self._slice_changed, direct=True),
             Subscription(SERVICE_ADDRESSES, cluster.records, self._record_changed, direct=True),
+            Subscription(
+                SERVICE_CIDRS, cluster.service_cidrs, self._service_cidr_changed, direct=True, optional=True
+            ),
         ]
 
     async def work(self, feed: Feed) -> None:
@@ -243,6 +255,10 @@ class Agent:
         if self._detours is not None:
             self._detours.touch()
         if self._forwarding is not None:
+            self._forwarding.touch()
+
+    def _service_cidr_changed(self, change: Change[ServiceCIDR]) -> None:
+        if change.before != change.after and self._forwarding is not None:
             self._forwarding.touch()
 
     def _rules_changed(self) -> None:

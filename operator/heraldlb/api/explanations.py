@@ -283,5 +283,17 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "Write CIDRs such as `203.0.113.0/24` or `2001:db8::/32`. The message quotes the entry.",
             event=Event(Process.AGENT, warning=True),
         ),
+        Reason.SCHEDULER_REFUSED: Explanation(
+            "The annotation `heraldlb.io/scheduler` names no scheduler, or one of IPVS that nftables could only"
+            " pretend to have. The Service is served with the cluster's default (`agent.scheduler`).",
+            "Write what the message says, or see [Scheduling](scheduling.md) for which is good for what.",
+            event=Event(Process.AGENT, warning=True),
+        ),
+        Reason.INVALID_WEIGHT: Explanation(
+            "An entry of the annotation `heraldlb.io/node-weights`, or a Node's label `heraldlb.io/weight`, is no"
+            " number from 0 to 100; it counts as 1. What is said of a label is an Event on the Node.",
+            "Correct what the message names.",
+            event=Event(Process.AGENT, warning=True),
+        ),
     }
 )

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     ADDRESS_CONFLICT = "AddressConflict"
     FORWARDING_FAILED = "ForwardingFailed"
     INVALID_SOURCE_RANGE = "InvalidSourceRange"
+    SCHEDULER_REFUSED = "SchedulerRefused"
+    INVALID_WEIGHT = "InvalidWeight"
 
 
 class Hindrance(StrEnum):

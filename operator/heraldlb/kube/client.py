@@ -236,6 +236,7 @@ def _error(status: Mapping[str, Any], code: int, reason: str, message: str) -> A
 
 
 SERVICES = Resource("", "v1", "services")
+SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
 NODES = Resource("", "v1", "nodes", namespaced=False)
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")

@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from heraldlb.agent.balancing import Balancing
 from heraldlb.agent.cluster import Cluster
@@ -29,7 +29,7 @@ from heraldlb.forwarding.preflight import preflight
 from heraldlb.forwarding.schedulers import weights_of
 from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube.mirror import Change
-from heraldlb.kube.recorder import Happening, Subject
+from heraldlb.kube.recorder import Happening, Recorder, Subject
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ its address a moment later, and each run of nft costs every node some millisecon
 RETRY = 1.0
 """Seconds before a plan that could not be applied is tried again."""
 
+LOOK_PAUSE = 0.2
+"""Seconds between looks at what the kernel has, where somebody changes our tables again and again."""
+
 
 class ForwardingRole:
     """Keeps the node's rules equal to what the mirrors say, also when somebody else changes them."""
@@ -48,14 +51,13 @@ class ForwardingRole:
         self,
         cluster: Cluster,
         settings: AgentSettings,
-        record: Callable[[Happening], None],
+        recorder: Recorder,
         forwarder: Forwarder,
         watch: TableWatch,
     ) -> None:
-        """`record` takes the Events to write."""
         self._cluster = cluster
         self._settings = settings
-        self._record = record
+        self._recorder = recorder
         self._forwarder = forwarder
         self._balancing = Balancing(self.touch)
         self._planner = Planner(cluster, self._balancing)
@@ -66,6 +68,7 @@ class ForwardingRole:
         self._view: NodeView | None = None
         self._plan: Plan | None = None
         self._doubted = False
+        self._next_look = 0.0
         self._quarantined: frozenset[Quarantined] = frozenset()
         self._started = time.time()
         self.metrics = ForwardingMetrics()
@@ -131,7 +134,7 @@ class ForwardingRole:
             log.warning("there is no Node %s yet: not forwarding", self._settings.node_name)
             return
         if self._doubted and self._plan is not None:
-            await self._repair(self._plan)
+            await self._look(self._plan)
         started = time.time()
         weights, doubtful = weights_of(self._cluster.nodes.values())
         view = view_node(node, self._settings.forwarding, weights=weights)
@@ -166,8 +169,13 @@ class ForwardingRole:
             # Reads back what the kernel has now.
             self._doubt()
 
-    async def _repair(self, plan: Plan) -> None:
-        """Compare what the kernel has with what it was told."""
+    async def _look(self, plan: Plan) -> None:
+        """Compare what the kernel has with what it was told, and set it right."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._next_look:
+            loop.call_at(self._next_look, self._changed.set)
+            return
+        self._next_look = loop.time() + LOOK_PAUSE
         self._doubted = False
         self._forwarder.doubt()
         applied = await self._forwarder.apply(plan, ())
@@ -186,4 +194,4 @@ class ForwardingRole:
             if (service := self._cluster.services.get(each.service)) is not None:
                 subject = Subject("v1", "Service", service.id, service.uid)
                 note = f"{self._settings.node_name} does not forward it as it should: {each.message}"
-                self._record(Happening(subject, Reason.FORWARDING_FAILED, note, "Forward", warning=True))
+                self._recorder.record(Happening(subject, Reason.FORWARDING_FAILED, note, "Forward", warning=True))

@@ -123,8 +123,7 @@ class Agent:
             self._add_speaker(settings)
         if FORWARDER in settings.roles:
             forwarder = Forwarder(self._nft, KernelReader())
-            record = self._recorder.record
-            self._forwarding = ForwardingRole(self._cluster, settings, record, forwarder, self._watch)
+            self._forwarding = ForwardingRole(self._cluster, settings, self._recorder, forwarder, self._watch)
             self._work.append(self._forwarding.run)
 
     def live(self) -> bool:

@@ -36,16 +36,16 @@ ADDED = message(nf.NEW_ELEMENT, "heraldlb", 300)
 @pytest.mark.parametrize(
     ("datagram", "passes"),
     [
-        (OURS, True),
-        (message(nf.DELETE_RULE, "heraldlb-ping"), True),
-        (message(nf.DELETE_ELEMENT, "heraldlb", 200), True),
-        (ADDED, False),
-        (FOREIGN, False),
-        (message(nf.NEW_RULE, "heraldic-things"), False),
-        (OURS[:22], False),
-        (FOREIGN * 40 + OURS, True),
-        (ADDED * 12 + OURS, True),
-        (FOREIGN * 40, False),
+        pytest.param(OURS, True, id="our table deleted"),
+        pytest.param(message(nf.DELETE_RULE, "heraldlb-ping"), True, id="a rule of another table of ours"),
+        pytest.param(message(nf.DELETE_ELEMENT, "heraldlb", 200), True, id="our element deleted"),
+        pytest.param(ADDED, False, id="our element added"),
+        pytest.param(FOREIGN, False, id="a foreign table"),
+        pytest.param(message(nf.NEW_RULE, "heraldic-things"), False, id="a name that begins like ours"),
+        pytest.param(OURS[:22], False, id="cut off"),
+        pytest.param(FOREIGN * 40 + OURS, True, id="behind others'"),
+        pytest.param(ADDED * 12 + OURS, True, id="behind added elements"),
+        pytest.param(FOREIGN * 40, False, id="many of others"),
     ],
 )
 def test_only_datagrams_that_tell_of_changes_to_our_tables_pass(

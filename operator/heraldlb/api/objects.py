@@ -24,8 +24,7 @@ def mapping(raw: Raw, *path: str) -> Raw:
     """The mapping at `path`, or an empty one where any step is absent or null."""
     for key in path:
         found = raw.get(key)
-        # A dictionary nearly always, of which Python is sure sooner than of a Mapping.
-        if not isinstance(found, dict | Mapping):
+        if not isinstance(found, Mapping):
             return {}
         raw = found
     return raw
@@ -39,7 +38,7 @@ def sequence(raw: Raw, *path: str) -> Sequence[Any]:
 
 def entries(raw: Raw, *path: str) -> list[Raw]:
     """The objects of the list at `path`; what is no object is left out."""
-    return [entry for entry in sequence(raw, *path) if isinstance(entry, dict | Mapping)]
+    return [entry for entry in sequence(raw, *path) if isinstance(entry, Mapping)]
 
 
 def text(raw: Raw, *path: str) -> str:

@@ -9,7 +9,6 @@ import pytest
 
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Protocol
-from heraldlb.forwarding.forwarder import Forwarder
 from tests.lab.forwarding_net import GATEWAY as GATEWAY_HOST
 from tests.lab.forwarding_net import Answer, Net, network
 from tests.unit.forwarding.cases import (
@@ -43,7 +42,7 @@ async def net() -> AsyncIterator[Net]:
 @pytest.mark.parametrize("family", FAMILIES)
 async def test_the_kernel_does_as_kubernetes_promises(net: Net, family: Family) -> None:
     await serve(net, family)
-    forwarders = {node: Forwarder(net.nft(node)) for node in NODES}
+    forwarders = {node: net.forwarder(node) for node in NODES}
     wrong = {}
     for subject in CASES:
         for node, forwarder in forwarders.items():

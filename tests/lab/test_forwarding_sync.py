@@ -115,7 +115,7 @@ async def agent(net: Net) -> AsyncIterator[Noticing]:
     nft = Noticing(net)
     watch = TableWatch(nft.ran, lambda: net.netlink(NODE))
     forwarder = Forwarder(nft, KernelReader(lambda: net.netlink(NODE)))
-    role = ForwardingRole(cluster, AgentSettings(NODE), Listening(), forwarder, watch)
+    role = ForwardingRole(cluster, AgentSettings(NODE), Listening().record, forwarder, watch)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(work()) for work in (watch.run, role.run)]
         await role.applied.wait()

@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from heraldlb.agent.balancing import Balancing
 from heraldlb.agent.cluster import Cluster
@@ -30,7 +30,7 @@ from heraldlb.forwarding.preflight import preflight
 from heraldlb.forwarding.schedulers import weights_of
 from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube.mirror import Change
-from heraldlb.kube.recorder import Happening, Recorder, Subject
+from heraldlb.kube.recorder import Happening, Subject
 
 log = logging.getLogger(__name__)
 
@@ -52,19 +52,20 @@ class ForwardingRole:
         self,
         cluster: Cluster,
         settings: AgentSettings,
-        recorder: Recorder,
+        record: Callable[[Happening], None],
         forwarder: Forwarder,
         watch: TableWatch,
         followers: Sequence[Follower] = (),
     ) -> None:
+        """`record` takes the Events to write."""
         self._cluster = cluster
         self._followers = followers
         self._settings = settings
-        self._recorder = recorder
+        self._record = record
         self._forwarder = forwarder
         self._balancing = Balancing(self.touch)
         self._planner = Planner(cluster, self._balancing)
-        self._objections = Objections(cluster, settings.node_name, recorder)
+        self._objections = Objections(cluster, settings.node_name, record)
         self._touched: set[NamespacedName] = set()
         self._triggers: list[float] = []
         self._changed = asyncio.Event()
@@ -205,4 +206,4 @@ class ForwardingRole:
             if (service := self._cluster.services.get(each.service)) is not None:
                 subject = Subject("v1", "Service", service.id, service.uid)
                 note = f"{self._settings.node_name} does not forward it as it should: {each.message}"
-                self._recorder.record(Happening(subject, Reason.FORWARDING_FAILED, note, "Forward", warning=True))
+                self._record(Happening(subject, Reason.FORWARDING_FAILED, note, "Forward", warning=True))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.api.objects import NamespacedName
 from heraldlb.forwarding.model import Objection, Plan
-from heraldlb.kube.recorder import Happening, Recorder, Subject
+from heraldlb.kube.recorder import Happening, Subject
 from heraldlb.speaker.rendezvous import favourite
 
 CONSULT: Final = 3.0
@@ -32,10 +32,10 @@ class Objections:
     What is objected to still, or again within CONSULT, is not told twice while this agent lives.
     """
 
-    def __init__(self, cluster: Cluster, node_name: str, recorder: Recorder) -> None:
+    def __init__(self, cluster: Cluster, node_name: str, record: Callable[[Happening], None]) -> None:
         self._cluster = cluster
         self._node_name = node_name
-        self._recorder = recorder
+        self._record = record
         self._current: dict[Subject, tuple[Objection, ...]] = {}
         self._told: dict[Subject, tuple[Objection, ...]] = {}
         self._changed: set[Subject] = set()
@@ -82,4 +82,4 @@ class Objections:
 
     def _tell(self, subject: Subject, objections: Iterable[Objection]) -> None:
         for each in objections:
-            self._recorder.record(Happening(subject, each.reason, each.message, "Forward", warning=True))
+            self._record(Happening(subject, each.reason, each.message, "Forward", warning=True))

@@ -73,7 +73,7 @@ class Running:
 async def running(cluster: Cluster) -> AsyncIterator[Running]:
     kernel, recorder = Noticing(), Listening()
     watch = TableWatch(lambda _: True)
-    role = ForwardingRole(cluster, AgentSettings("node-1"), recorder, Forwarder(kernel, kernel), watch)
+    role = ForwardingRole(cluster, AgentSettings("node-1"), recorder.record, Forwarder(kernel, kernel), watch)
     task = asyncio.create_task(role.run())
     await role.applied.wait()
     yield Running(role, kernel, cluster, recorder)

@@ -58,7 +58,7 @@ async def test_an_objection_is_told_once_and_again_only_after_it_was_gone(monkey
     cluster = Cluster()
     metadata = {"namespace": "default", "name": "web", "uid": "uid-web", "resourceVersion": "1"}
     cluster.services.observe("ADDED", {"metadata": metadata})
-    told = Objections(cluster, "node-1", recorder)
+    told = Objections(cluster, "node-1", recorder.record)
     running = asyncio.create_task(told.run())
 
     async def next_note() -> str:

@@ -80,17 +80,21 @@ class Net:
     _ports: Iterator[int] = field(default_factory=lambda: itertools.count(20_000))
     """Of UDP clients. A port that is used again within 30 s would be translated as it was before."""
 
+    def nft_command(self, host: str) -> tuple[str, ...]:
+        """What runs nft on that host."""
+        return ("ip", "netns", "exec", self.prefix + host, "nft")
+
     def nft(self, host: str) -> Nft:
         """The nft of that host."""
-        return Nft(("ip", "netns", "exec", self.prefix + host, "nft"))
+        return Nft(self.nft_command(host))
 
     def netlink(self, host: str) -> socket.socket:
         """A netlink socket for netfilter on that host."""
         return run_in(Surroundings(network=named(self.prefix + host)), open_socket)
 
-    def forwarder(self, host: str, *, chunk: int = CHUNK) -> Forwarder:
-        """A new forwarder for that host."""
-        return Forwarder(self.nft(host), KernelReader(lambda: self.netlink(host)), chunk=chunk)
+    def forwarder(self, host: str, nft: Nft | None = None, *, chunk: int = CHUNK) -> Forwarder:
+        """A new forwarder for that host, as of a process that has just started."""
+        return Forwarder(nft or self.nft(host), KernelReader(lambda: self.netlink(host)), chunk=chunk)
 
     def open_gateway(self) -> None:
         """From now on the gateway takes all addresses of Services for its own."""

@@ -40,6 +40,9 @@ its address a moment later, and each run of nft costs every node some millisecon
 RETRY = 1.0
 """Seconds before a plan that could not be applied is tried again."""
 
+LOOK_PAUSE = 0.2
+"""Seconds between looks at what the kernel has, where somebody changes our tables again and again."""
+
 
 class ForwardingRole:
     """Keeps the node's rules equal to what the mirrors say, also when somebody else changes them."""
@@ -65,6 +68,7 @@ class ForwardingRole:
         self._view: NodeView | None = None
         self._plan: Plan | None = None
         self._doubted = False
+        self._next_look = 0.0
         self._quarantined: frozenset[Quarantined] = frozenset()
         self._started = time.time()
         self.metrics = ForwardingMetrics()
@@ -130,12 +134,16 @@ class ForwardingRole:
             log.warning("there is no Node %s yet: not forwarding", self._settings.node_name)
             return
         if self._doubted and self._plan is not None:
-            await self._repair(self._plan)
+            await self._look(self._plan)
         started = time.time()
         weights, doubtful = weights_of(self._cluster.nodes.values())
         view = view_node(node, self._settings.forwarding, weights=weights)
-        cidrs = [cidr for each in self._cluster.service_cidrs.values() for cidr in each.cidrs]
-        frame = frame_of(view, self._settings.forwarding, cidrs, self._cluster.uid)
+        frame = frame_of(
+            view,
+            self._settings.forwarding,
+            [cidr for each in self._cluster.service_cidrs.values() for cidr in each.cidrs],
+            self._cluster.uid,
+        )
         touched, self._touched = self._touched, set()
         triggers, self._triggers = self._triggers, []
         everything = self._plan is None or (view, frame) != (self._view, self._plan.frame)
@@ -161,8 +169,13 @@ class ForwardingRole:
             # Reads back what the kernel has now.
             self._doubt()
 
-    async def _repair(self, plan: Plan) -> None:
-        """Compare what the kernel has with what it was told."""
+    async def _look(self, plan: Plan) -> None:
+        """Compare what the kernel has with what it was told, and set it right."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._next_look:
+            loop.call_at(self._next_look, self._changed.set)
+            return
+        self._next_look = loop.time() + LOOK_PAUSE
         self._doubted = False
         self._forwarder.doubt()
         applied = await self._forwarder.apply(plan, ())

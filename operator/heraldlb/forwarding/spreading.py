@@ -53,7 +53,8 @@ class Spreading:
             return some
         if self.scheduler.counts:
             return least_connections(some, weights, [self.loads.get((protocol, backend), 0) for backend in some])
-        if self.scheduler is Scheduler.MAGLEV:
+        # With more endpoints than slots some would be left out.
+        if self.scheduler is Scheduler.MAGLEV and len(some) <= maglev.TABLE_SIZE:
             return maglev.table(some, weights)
         return interleave(some, weights)
 

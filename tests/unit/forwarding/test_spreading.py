@@ -55,6 +55,12 @@ def test_maglev_fills_a_table_and_needs_none_for_a_single_endpoint() -> None:
     assert server("maglev", "", HERE).backends == (ONE,)
 
 
+@pytest.mark.parametrize("scheduler", ["maglev", "wrr", "wlc"])
+def test_of_very_many_endpoints_none_is_left_out(scheduler: str) -> None:
+    many = [endpoint(f"10.{number // 250}.{number % 250}.1", f"n{number % 7}") for number in range(5_000)]
+    assert len(set(server(scheduler, "n1=100,n2=7,n3=13", *many).backends)) == len(many)
+
+
 def test_least_connections_goes_by_the_connections_to_the_same_protocol() -> None:
     counts = {("TCP", ONE): 90, ("UDP", TWO): 900}
     slots = Counter(server("lc", loads=counts).backends)

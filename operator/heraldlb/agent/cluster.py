@@ -88,12 +88,6 @@ class Cluster:
             for holder in change.after.holders:
                 self._addresses.put(holder.service, change.after.address, change.after.address)
 
-    @property
-    def uid(self) -> str:
-        """What this cluster has of its own and all its nodes know; empty where it is not known yet."""
-        kubernetes = self.services.get(NamespacedName("default", "kubernetes"))
-        return kubernetes.uid if kubernetes is not None else ""
-
     def slices_of(self, service: NamespacedName) -> Collection[EndpointSlice]:
         """The slices of a Service."""
         return self._slices.of(service)

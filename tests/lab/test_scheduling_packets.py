@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 from ipaddress import ip_address
@@ -97,7 +98,7 @@ async def dial(net: Net, family: Family, times: int) -> list[str]:
 async def ask_from(net: Net, family: Family, source_port: int, node: str) -> str:
     """Who answers a datagram from that port to the node port of a node."""
     loop = asyncio.get_running_loop()
-    with net.socket("client", family, "UDP") as sock:
+    with net.socket("client", family, socket.SOCK_DGRAM) as sock:
         sock.bind(("", source_port))
         await loop.sock_connect(sock, (NODE_ADDRESS[family][node], NODE_PORT))
         await loop.sock_sendall(sock, b"hello\n")

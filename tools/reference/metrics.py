@@ -71,9 +71,12 @@ def agent_metrics() -> list[MetricRow]:
         missed=0,
         round_trip=0.0,
     )
-    forwarder = ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL))
-    speaker = SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1"))
-    return rows([*speaker.collect(), *forwarder.collect(), *ForwardingMetrics().collect()])
+    collectors = (
+        SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
+        ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL)),
+        ForwardingMetrics(),
+    )
+    return rows(metric for collector in collectors for metric in collector.collect())
 
 
 def rows(metrics: Iterable[Metric]) -> list[MetricRow]:

@@ -17,6 +17,7 @@ from heraldlb.agent.cilium import CiliumConfig
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.detouring import DetourRole
 from heraldlb.agent.forwarding import ForwardingRole
+from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.lostnodes import LostNodes
 from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
@@ -24,6 +25,7 @@ from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
+from heraldlb.agent.staleflows import StaleFlowsRole
 from heraldlb.agent.statuses import AnnouncementStatuses
 from heraldlb.agent.switching import ForwardingSwitch
 from heraldlb.agent.tally import Tally
@@ -36,6 +38,7 @@ from heraldlb.api.servicecidrs import ServiceCIDR
 from heraldlb.forwarding import cleanup, detour, ping
 from heraldlb.forwarding.evidence import gather, glance
 from heraldlb.forwarding.forwarder import Forwarder
+from heraldlb.forwarding.healthserver import HealthServer
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.nft import Nft, NftError
 from heraldlb.forwarding.onlink import on_link
@@ -228,8 +231,16 @@ class Agent:
 
     def _add_forwarder(self, settings: AgentSettings) -> ForwardingSwitch:
         mode = settings.forwarding_mode if FORWARDER in settings.roles else Mode.OFF
-        forwarder = Forwarder(self._nft, KernelReader())
-        role = ForwardingRole(self._cluster, settings, self._recorder, forwarder, self._watch)
+        health_checks = HealthCheckRole(self._cluster, settings.node_name, self._recorder.record, HealthServer())
+        stale_flows = StaleFlowsRole()
+        role = ForwardingRole(
+            self._cluster,
+            settings,
+            self._recorder,
+            Forwarder(self._nft, KernelReader()),
+            self._watch,
+            [health_checks, stale_flows],
+        )
         if mode is not Mode.OFF:
             self._forwarding = role
         switch = ForwardingSwitch(
@@ -239,7 +250,7 @@ class Agent:
             lambda closely: gather(closely=closely),
             glance,
             CiliumConfig(self._api).replaces,
-            work=[role.run],
+            work=[role.run, health_checks.run, stale_flows.run],
             remove=role.remove,
         )
         self._work.append(switch.run)

@@ -280,6 +280,13 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             " list ruleset` there. It is tried again as soon as the Service or its pods change.",
             event=Event(Process.AGENT, warning=True),
         ),
+        Reason.HEALTH_CHECK_UNAVAILABLE: Explanation(
+            "One node cannot listen on the Service's `spec.healthCheckNodePort`, so a load balancer in front of the"
+            " nodes takes that node for one without endpoints. The Service is forwarded there as everywhere.",
+            "The message names the node, the address, the port and why. Mostly another process has the port: `ss"
+            " -tlnp` on the node shows which. It is tried again every few seconds.",
+            event=Event(Process.AGENT, warning=True),
+        ),
         Reason.INVALID_SOURCE_RANGE: Explanation(
             "An entry of `spec.loadBalancerSourceRanges` is not a CIDR. It admits nobody; the other entries count.",
             "Write CIDRs such as `203.0.113.0/24` or `2001:db8::/32`. The message quotes the entry.",

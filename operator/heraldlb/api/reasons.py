@@ -40,6 +40,7 @@ class Reason(StrEnum):
     NO_ELIGIBLE_NODE = "NoEligibleNode"
     ADDRESS_CONFLICT = "AddressConflict"
     FORWARDING_FAILED = "ForwardingFailed"
+    HEALTH_CHECK_UNAVAILABLE = "HealthCheckUnavailable"
     INVALID_SOURCE_RANGE = "InvalidSourceRange"
     SCHEDULER_REFUSED = "SchedulerRefused"
     INVALID_WEIGHT = "InvalidWeight"

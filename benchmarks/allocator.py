@@ -14,8 +14,8 @@ from heraldlb.allocation.requests import Request
 from heraldlb.api.addresspool import parse_pool
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import HeldPort, Holder
+from heraldlb.cli.interpreter import GC_ALLOCATIONS
 from heraldlb.controller.assignments import Assignments
-from heraldlb.controller.process import GC_ALLOCATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -115,8 +115,8 @@ def test_the_defaults_of_the_chart_are_those_of_the_command(
     (name,) = container["args"]
     by_hand = command(name).make_context(name, []).params
     for entry in container["env"]:
-        # The membership key has no default.
-        if "value" in entry and entry["name"] != "HERALD_MEMBERSHIP_KEY_FILE":
+        # What is of the release has no default.
+        if "value" in entry and entry["name"] not in ("HERALD_MEMBERSHIP_KEY_FILE", "HERALD_DAEMON_SET"):
             monkeypatch.setenv(entry["name"], entry["value"])
     assert command(name).make_context(name, []).params == by_hand
 
@@ -155,8 +155,9 @@ def test_settings_reach_the_processes(render: Render) -> None:
         "agent.ignoreCordon=true",
         "agent.answerPing=false",
         "agent.keepConnections=false",
-        "agent.nodePortAddresses={10.0.0.0/8,fd00::/8}",
-        "agent.scheduler=wrr",
+        "agent.forwarding.mode=full",
+        "agent.forwarding.nodePortAddresses={10.0.0.0/8,fd00::/8}",
+        "agent.forwarding.scheduler=wrr",
         "apiServer.host=10.0.0.1",
         "agent.metrics.port=9999",
     )
@@ -190,6 +191,7 @@ def test_settings_reach_the_processes(render: Render) -> None:
                 "HERALD_IGNORE_CORDON": "true",
                 "HERALD_ANSWER_PING": "false",
                 "HERALD_KEEP_CONNECTIONS": "false",
+                "HERALD_FORWARDING_MODE": "full",
                 "HERALD_NODE_PORT_ADDRESSES": "10.0.0.0/8,fd00::/8",
                 "HERALD_SCHEDULER": "wrr",
                 "HERALD_METRICS_ADDRESS": "[::]:9999",

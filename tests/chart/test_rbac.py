@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.chart.conftest import NAMESPACE, Objects
 
 READ = ("get", "list", "watch")
@@ -30,6 +32,30 @@ AGENT = {
     ("heraldlb.io", "serviceaddresses"): READ,
     ("heraldlb.io", "serviceaddresses/status"): ("patch",),
     ("events.k8s.io", "events"): ("create", "patch"),
+}
+AGENT_ROLES = {
+    "heraldlb-agent": (
+        NAMESPACE,
+        [
+            {
+                "apiGroups": ["apps"],
+                "resources": ["daemonsets"],
+                "resourceNames": ["heraldlb-agent"],
+                "verbs": ["get", "watch"],
+            }
+        ],
+    ),
+    "heraldlb-agent-cilium": (
+        "kube-system",
+        [
+            {
+                "apiGroups": [""],
+                "resources": ["configmaps"],
+                "resourceNames": ["cilium-config"],
+                "verbs": ["get"],
+            }
+        ],
+    ),
 }
 LEASE = [
     {
@@ -67,18 +93,34 @@ def test_the_controller_has_its_own_lease_and_no_other(defaults: Objects) -> Non
     assert role["rules"] == LEASE
 
 
+@pytest.mark.parametrize("name", AGENT_ROLES)
+def test_the_agent_reads_its_own_daemonset_and_cilium_s_settings(defaults: Objects, name: str) -> None:
+    role = defaults["Role", name]
+    assert (role["metadata"]["namespace"], role["rules"]) == AGENT_ROLES[name]
+    assert defaults["RoleBinding", name]["metadata"]["namespace"] == role["metadata"]["namespace"]
+
+
+def test_the_daemonset_in_the_role_is_the_one_that_is_watched(defaults: Objects) -> None:
+    (container,) = defaults["DaemonSet", "heraldlb-agent"]["spec"]["template"]["spec"]["containers"]
+    (watched,) = [entry["value"] for entry in container["env"] if entry["name"] == "HERALD_DAEMON_SET"]
+    assert watched == f"{NAMESPACE}/heraldlb-agent"
+
+
 def test_roles_are_bound_to_the_chart_s_own_accounts_only(defaults: Objects) -> None:
     bindings = {key: manifest for key, manifest in defaults.items() if key[0].endswith("Binding")}
     assert set(bindings) == {
         ("ClusterRoleBinding", "heraldlb-controller"),
         ("ClusterRoleBinding", "heraldlb-agent"),
         ("RoleBinding", "heraldlb-controller"),
+        ("RoleBinding", "heraldlb-agent"),
+        ("RoleBinding", "heraldlb-agent-cilium"),
     }
     for (kind, name), binding in bindings.items():
         assert binding["roleRef"]["kind"] == kind.removesuffix("Binding")
         assert binding["roleRef"]["name"] == name, "never a role of the cluster's, cluster-admin least of all"
-        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}]
-        assert ("ServiceAccount", name) in defaults
+        account = name.removesuffix("-cilium")
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]
+        assert ("ServiceAccount", account) in defaults
 
 
 def test_there_are_no_other_roles(defaults: Objects) -> None:
@@ -86,6 +128,8 @@ def test_there_are_no_other_roles(defaults: Objects) -> None:
         ("ClusterRole", "heraldlb-controller"),
         ("ClusterRole", "heraldlb-agent"),
         ("Role", "heraldlb-controller"),
+        ("Role", "heraldlb-agent"),
+        ("Role", "heraldlb-agent-cilium"),
     }
 
 

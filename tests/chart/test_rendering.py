@@ -22,6 +22,10 @@ def test_two_workloads_and_what_they_need(defaults: Objects) -> None:
         *((kind, "heraldlb-agent") for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")),
         ("Role", "heraldlb-controller"),
         ("RoleBinding", "heraldlb-controller"),
+        ("Role", "heraldlb-agent"),
+        ("RoleBinding", "heraldlb-agent"),
+        ("Role", "heraldlb-agent-cilium"),
+        ("RoleBinding", "heraldlb-agent-cilium"),
     }
 
 
@@ -35,7 +39,7 @@ def test_addresses_make_a_pool_of_the_same_release(render: Render) -> None:
 
 def test_a_release_of_another_name_has_names_of_its_own(render: Render) -> None:
     names = {name for _, name in render("fullnameOverride=second")}
-    assert names == {"second-controller", "second-agent", "second-membership"}
+    assert names == {"second-controller", "second-agent", "second-agent-cilium", "second-membership"}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,7 @@ def test_a_release_of_another_name_has_names_of_its_own(render: Render) -> None:
         pytest.param(
             "agent.roles={proxy}", "'/agent/roles/0': value must be one of 'speaker', 'forwarder'", id="role"
         ),
+        pytest.param("agent.forwarding.mode=on", "'/agent/forwarding/mode': value must be one of", id="mode"),
         pytest.param("agent.heartbeatInterval=100", "at '/agent/heartbeatInterval'", id="duration-without-unit"),
         pytest.param("logging.level=verbose", "at '/logging/level': value must be one of", id="log-level"),
         pytest.param("controller.replicas=0", "at '/controller/replicas': minimum", id="no-replicas"),

@@ -105,19 +105,18 @@ class Net:
         full = ("ip", "netns", "exec", self.prefix + host, *command)
         return subprocess.run(full, check=True, capture_output=True, text=True).stdout
 
-    def socket(self, host: str, family: Family, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
-        """A non-blocking socket that lives on that host."""
+    def socket(self, host: str, family: Family, protocol: Protocol) -> socket.socket:
+        """A non-blocking socket that lives on that host; for SCTP a raw one."""
         number = socket.AF_INET if family == "IPv4" else socket.AF_INET6
-        made = run_in(
-            Surroundings(network=named(self.prefix + host)), lambda: socket.socket(number, kind, protocol)
-        )
+        kind, of = _KINDS[protocol]
+        made = run_in(Surroundings(network=named(self.prefix + host)), lambda: socket.socket(number, kind, of))
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return made
 
     async def serve(self, host: str, family: Family, protocol: Protocol, port: int, name: str = "") -> None:
         """Answer on that host with `name` (the host's own unless given) until the network is closed."""
-        sock = self.socket(host, family, *_KINDS[protocol])
+        sock = self.socket(host, family, protocol)
         name = name or host
         if protocol == "SCTP":
             server = SctpServer(sock, port, name)
@@ -137,7 +136,7 @@ class Net:
 
     async def connect(self, host: str, address: str, port: int) -> Connection:
         """Dial from that host. Raises ConnectionRefusedError, or TimeoutError after ANSWER_SECONDS."""
-        sock = self.socket(host, _family(address), socket.SOCK_STREAM)
+        sock = self.socket(host, _family(address), "TCP")
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
@@ -158,7 +157,7 @@ class Net:
             await connection.close()
             return connection.first
         loop = asyncio.get_running_loop()
-        with self.socket(host, _family(address), *_KINDS[protocol]) as sock:
+        with self.socket(host, _family(address), protocol) as sock:
             if protocol == "SCTP":
                 async with asyncio.timeout(ANSWER_SECONDS):
                     return _parse(await ask_sctp(sock, address, port))
@@ -174,7 +173,7 @@ class Net:
 
     async def is_silent(self, host: str, address: str, port: int) -> bool:
         """Whether a TCP connection is neither taken nor refused for SILENCE_SECONDS."""
-        with self.socket(host, _family(address), socket.SOCK_STREAM) as sock:
+        with self.socket(host, _family(address), "TCP") as sock:
             try:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     await asyncio.get_running_loop().sock_connect(sock, (address, port))

@@ -207,7 +207,7 @@ async def test_every_scheduler_is_taken_and_listed_and_leaves_what_a_full_load_w
                 key: value
                 for frontend in plan.claims
                 if family_of(frontend.address) == family
-                for key, value in elements_at(plan, frontend).items()
+                for key, value in elements_at(frontend, plan.server(frontend)).items()
             }
             expected |= {key: "" for of, key in shared_elements(plan) if of == family}
             assert actual[family].elements == expected

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.forwarding_metrics import ForwardingMetrics
-from heraldlb.agent.metrics import SpeakerCollector
+from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
 from heraldlb.agent.tally import Tally
 from heraldlb.allocation.book import PoolBook
 from heraldlb.api.addresspool import AddressPool
@@ -18,6 +18,7 @@ from heraldlb.api.ranges import parse_range
 from heraldlb.api.reasons import Reason
 from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.metrics import DECISIONS, AllocationCollector
+from heraldlb.forwarding.mode import Mode, chosen
 from heraldlb.speaker import courier
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.responder import Outcome
@@ -50,7 +51,7 @@ def controller_metrics() -> list[MetricRow]:
 
 
 def agent_metrics() -> list[MetricRow]:
-    """The metrics of an agent that announces and forwards."""
+    """The metrics of an agent with all its roles."""
     stats = SpeakerStats(
         standing=Standing.SERVING,
         peers=0,
@@ -70,9 +71,12 @@ def agent_metrics() -> list[MetricRow]:
         missed=0,
         round_trip=0.0,
     )
-    return rows(
-        [*SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")).collect(), *ForwardingMetrics().collect()]
+    collectors = (
+        SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
+        ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL)),
+        ForwardingMetrics(),
     )
+    return rows(metric for collector in collectors for metric in collector.collect())
 
 
 def rows(metrics: Iterable[Metric]) -> list[MetricRow]:

@@ -55,7 +55,7 @@ def _sections(definitions: Sequence[Definition]) -> Iterable[str]:
     yield table(("Object", "Condition", "True means", "Reasons"), map(_condition, CONDITION_TYPES))
     yield "## Events"
     yield prose.EVENTS
-    yield table(("Type", "From", "Reasons"), _events())
+    yield table(("Object", "Type", "From", "Reasons"), _events())
     yield "## Reasons"
     yield prose.REASONS
     for reason in Reason:
@@ -116,8 +116,12 @@ def _condition(condition: ConditionType) -> tuple[str, ...]:
 
 
 def _events() -> Iterable[tuple[str, ...]]:
-    for event in (Event(process, warning) for process in Process for warning in (False, True)):
+    kinds = dict.fromkeys(each.event.kind for each in EXPLANATIONS.values() if each.event)
+    events = (Event(process, warning, kind) for kind in kinds for process in Process for warning in (False, True))
+    used = {each.event for each in EXPLANATIONS.values()}
+    for event in (each for each in events if each in used):
         yield (
+            event.kind,
             event.type,
             event.writer,
             ", ".join(link(each) for each in Reason if EXPLANATIONS[each].event == event),
@@ -130,7 +134,7 @@ def _reason(reason: Reason, explanation: Explanation) -> str:
         for condition, status in explanation.conditions.items()
     ]
     if event := explanation.event:
-        seen.append(f"{event.type} Event on the Service ({event.writer})")
+        seen.append(f"{event.type} Event on the {event.kind} ({event.writer})")
     return (
         f"### {reason}\n\n{explanation.meaning}\n\n**What to do:** {explanation.remedy}\n\n"
         f"**Seen as:** {'; '.join(seen)}."

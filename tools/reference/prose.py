@@ -69,8 +69,8 @@ What holds of an object now, in `status.conditions`; `kubectl describe` shows th
 one: `kubectl wait addresspool/lan --for=condition=Ready`."""
 
 EVENTS: Final = """\
-What happened, as `kubectl describe service` lists it. All Events of Herald are on Services, come from
-`heraldlb.io/controller` or `heraldlb.io/agent`, and are written when something changes, not over and over."""
+What happened, as `kubectl describe` of the object lists it. Events come from `heraldlb.io/controller` or
+`heraldlb.io/agent`, and are written when something changes, not over and over."""
 
 REASONS: Final = """\
 One word for why an address was, or was not, given or announced. It is the same word as a condition's `reason`,

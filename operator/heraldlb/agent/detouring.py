@@ -14,11 +14,12 @@ from contextlib import suppress
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.formers import LIMIT, Formers
+from heraldlb.agent.keeper import RETRY, TableKeeper
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.services import first_of_family
 from heraldlb.forwarding import detour
 from heraldlb.forwarding.detour import Detours, Hop
-from heraldlb.forwarding.nft import NftError, Runner
+from heraldlb.forwarding.nft import Runner
 from heraldlb.speaker.changes import OwnersChanged
 from heraldlb.speaker.losses import Outlook
 
@@ -26,9 +27,6 @@ log = logging.getLogger(__name__)
 
 SETTLE = 0.1
 """Seconds for which changes are gathered: what is needed at a takeover is there before."""
-
-RETRY = 30.0
-"""Seconds before what could not be applied is tried again."""
 
 OnLink = Callable[[Iterable[IPAddress]], Mapping[IPAddress, int]]
 """The interface of each neighbour among these; blocks, may raise OSError."""
@@ -50,13 +48,13 @@ class DetourRole:
         """`keep`: whether connections are to follow; else what an agent with other settings left is removed.
         `limit`: for so many seconds after a takeover."""
         self._cluster = cluster
-        self._runner = runner
+        self._keeper: TableKeeper[Detours] = TableKeeper(
+            runner, detour, "connections under way will not follow an address that moves"
+        )
         self._on_link = on_link
         self._keep = keep
         self._formers = Formers(node_name, limit)
         self._owners: OwnersChanged | None = None
-        self._loaded: Detours | None = None
-        self._refusal = ""
         self._changed = asyncio.Event()
 
     def owners_changed(self, change: OwnersChanged) -> None:
@@ -74,11 +72,20 @@ class DetourRole:
         """A Node may have changed."""
         self._changed.set()
 
+    def touched(self) -> None:
+        """Somebody else changed our tables."""
+        self._keeper.touched()
+
     async def run(self) -> None:
         """Apply what changes, for ever. What a predecessor left is in force until the speaker has spoken."""
         if not self._keep:
-            await self._apply(detour.removal())
+            await self._keeper.remove()
             return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keeper.run())
+            tasks.create_task(self._follow())
+
+    async def _follow(self) -> None:
         while True:
             await self._something()
             await asyncio.sleep(SETTLE)
@@ -86,18 +93,11 @@ class DetourRole:
             if self._owners is None:
                 continue
             try:
-                wanted = await self._wanted(self._owners)
-                text = detour.full(wanted) if self._loaded is None else detour.diff(self._loaded, wanted)
-                if not text or await self._apply(text):
-                    self._loaded = wanted
-                    continue
+                self._keeper.want(await self._wanted(self._owners))
             except OSError as error:
                 log.warning("which nodes are neighbours could not be read: %s", error)
-            # Somebody else may have changed our tables: then making them anew helps.
-            if self._loaded is None:
                 await asyncio.sleep(RETRY)
-            self._loaded = None
-            self._changed.set()
+                self._changed.set()
 
     async def _something(self) -> None:
         now = time.monotonic()
@@ -135,14 +135,3 @@ class DetourRole:
         if node is None or name in self._cluster.lost or not (name in self._cluster.alive or node.ready):
             return None
         return first_of_family(node.internal_ips, family)
-
-    async def _apply(self, text: str) -> bool:
-        try:
-            await self._runner.apply(text)
-        except NftError as error:
-            fresh, self._refusal = str(error) != self._refusal, str(error)
-            level = logging.WARNING if fresh else logging.DEBUG
-            log.log(level, "connections under way will not follow an address that moves: %s", error)
-            return False
-        self._refusal = ""
-        return True

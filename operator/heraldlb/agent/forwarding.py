@@ -7,10 +7,11 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from heraldlb.agent.balancing import Balancing
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.followers import Follower
 from heraldlb.agent.forwarding_metrics import ForwardingMetrics
 from heraldlb.agent.objections import Objections
 from heraldlb.agent.planning import Planner
@@ -55,8 +56,10 @@ class ForwardingRole:
         recorder: Recorder,
         forwarder: Forwarder,
         watch: TableWatch,
+        followers: Sequence[Follower] = (),
     ) -> None:
         self._cluster = cluster
+        self._followers = followers
         self._settings = settings
         self._recorder = recorder
         self._forwarder = forwarder
@@ -85,6 +88,14 @@ class ForwardingRole:
         self.metrics.pending = len(self._touched)
         self.metrics.queued_at = time.time()
         self._changed.set()
+
+    async def remove(self) -> None:
+        """Leave no rule, while `run` does not; it will plan everything anew. Raises NftError."""
+        self._plan = None
+        self._touched.clear()
+        self._triggers.clear()
+        self.metrics.pending = 0
+        await self._forwarder.remove()
 
     def slice_changed(self, change: Change[EndpointSlice]) -> None:
         """Endpoints changed; their Service is touched apart from this."""
@@ -128,6 +139,8 @@ class ForwardingRole:
             else:
                 continue
             self.metrics.failed()
+            for follower in self._followers:
+                follower.failed()
             await asyncio.sleep(RETRY)
             self._changed.set()
 
@@ -168,6 +181,8 @@ class ForwardingRole:
         self.metrics.synced(applied, full=everything, started=started, now=now, services=len(self._plan.services))
         self.metrics.programmed(triggers, changes=len(touched), now=now)
         self._tell((*applied.quarantined, *self._planner.failed))
+        for follower in self._followers:
+            follower.applied(self._plan, view, {each.service for each in self._quarantined})
         if not self.applied.is_set():
             log.info("forwarding %d Services", len(self._plan.services))
             self.applied.set()

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from heraldlb.agent.tally import Tally
+from heraldlb.forwarding.mode import Mode, Stance
 from heraldlb.speaker.standing import ELIGIBLE, Standing
 from heraldlb.speaker.stats import SpeakerStats
 
@@ -62,6 +63,26 @@ class SpeakerCollector(Collector):
         yield _labelled("messages", "Membership datagrams by what became of them.", stats.messages)
         yield _labelled("frames", "ARP and neighbour discovery frames by what became of them.", stats.frames)
         yield from _addresses(stats)
+
+
+class ForwarderCollector(Collector):
+    """Metrics of the forwarder, `heraldlb_forwarder_*`."""
+
+    def __init__(self, mode: Mode, stance: Callable[[], Stance | None]) -> None:
+        self._mode = mode
+        self._stance = stance
+
+    def collect(self) -> Iterator[Metric]:
+        """One scrape."""
+        stance = self._stance()
+        if stance is not None:
+            active = GaugeMetricFamily(
+                "heraldlb_forwarder_active",
+                "1 while this agent forwards Services; 0 while it leaves that to the proxy named, or is off.",
+                labels=["mode", "proxy"],
+            )
+            active.add_metric([self._mode, stance.proxy], float(stance.forwards))
+            yield active
 
 
 def _addresses(stats: SpeakerStats) -> Iterator[Metric]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
@@ -14,25 +13,34 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
+from heraldlb.agent.cilium import CiliumConfig
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.detouring import DetourRole
 from heraldlb.agent.forwarding import ForwardingRole
+from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.lostnodes import LostNodes
-from heraldlb.agent.metrics import SpeakerCollector
+from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
 from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
+from heraldlb.agent.staleflows import StaleFlowsRole
 from heraldlb.agent.statuses import AnnouncementStatuses
+from heraldlb.agent.switching import ForwardingSwitch
 from heraldlb.agent.tally import Tally
+from heraldlb.agent.uninstalling import Uninstalling
 from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.servicecidrs import ServiceCIDR
+from heraldlb.forwarding import cleanup, detour, ping
+from heraldlb.forwarding.evidence import gather, glance
 from heraldlb.forwarding.forwarder import Forwarder
-from heraldlb.forwarding.nft import Nft
+from heraldlb.forwarding.healthserver import HealthServer
+from heraldlb.forwarding.mode import Mode
+from heraldlb.forwarding.nft import Nft, NftError
 from heraldlb.forwarding.onlink import on_link
 from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.watch import TableWatch
@@ -69,19 +77,8 @@ class ProcessSettings:
     metrics_address: str
 
 
-SWITCH_INTERVAL = 0.0005
-"""Seconds for which one thread may keep the interpreter from another. With the default, ten times that, an ARP
-request waits longer behind busy Python than everything else takes to answer it."""
-
-GC_ALLOCATIONS = 50_000
-"""New objects after which those that refer to each other in circles are searched for, which holds up all threads.
-Reading objects makes many and none of that kind."""
-
-
 async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then hand over and end. Raises CredentialsError, KeyFileError."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.set_threshold(GC_ALLOCATIONS)
     configuration = await credentials.load(process.kubeconfig)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(Api(configuration))
@@ -95,6 +92,7 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
         for task in (working, stopping):
             task.cancel()
         [outcome, _] = await asyncio.gather(working, stopping, return_exceptions=True)
+        await agent.clean_up()
         if isinstance(outcome, Exception):
             raise outcome
 
@@ -121,10 +119,13 @@ class Agent:
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
-        if FORWARDER in settings.roles:
-            forwarder = Forwarder(self._nft, KernelReader())
-            self._forwarding = ForwardingRole(self._cluster, settings, self._recorder, forwarder, self._watch)
-            self._work.append(self._forwarding.run)
+        else:
+            self._work += [PingRole(self._nft, answer=False).run, self._detour_role(settings, keep=False).run]
+        self._switch = self._add_forwarder(settings)
+        self._uninstalling: Uninstalling | None = None
+        if settings.daemon_set is not None:
+            self._uninstalling = Uninstalling(api, settings.daemon_set)
+            self._work.append(self._uninstalling.run)
 
     def live(self) -> bool:
         """Whether the speaker's loop turns."""
@@ -132,7 +133,10 @@ class Agent:
 
     def ready(self) -> bool:
         """Whether the roles have been supplied with the cluster's state."""
-        return self._supplied.is_set() and (self._forwarding is None or self._forwarding.applied.is_set())
+        stance = self._switch.stance
+        if not self._supplied.is_set() or stance is None:
+            return False
+        return not stance.forwards or self._forwarding is None or self._forwarding.applied.is_set()
 
     def subscriptions(self) -> list[Subscription]:
         """What to mirror, and whom to tell."""
@@ -158,6 +162,7 @@ class Agent:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
             REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
+        REGISTRY.register(ForwarderCollector(self._switch.mode, lambda: self._switch.stance))
         if self._forwarding is not None:
             REGISTRY.register(self._forwarding.metrics)
         self._supplied.set()
@@ -170,6 +175,17 @@ class Agent:
         if self._speaker is not None and self._supplied.is_set():
             await asyncio.to_thread(self._speaker.close)
         await self._recorder.flush()
+
+    async def clean_up(self) -> None:
+        """Once nothing runs any more: leave no rule on the node, if no other agent will follow."""
+        if self._uninstalling is None or not self._uninstalling.deleted:
+            return
+        try:
+            await self._nft.apply(cleanup.removal())
+        except NftError as error:
+            log.warning("Herald's tables could not be removed; run heraldlb cleanup on the node: %s", error)
+        else:
+            log.info("Herald is uninstalled: its tables are removed")
 
     def _add_speaker(self, settings: AgentSettings) -> None:
         key_file = KeyFile(settings.membership_key_file)
@@ -192,8 +208,11 @@ class Agent:
             ),
             report,
         )
-        detours = DetourRole(self._cluster, settings.node_name, self._nft, on_link, keep=settings.keep_connections)
+        detours = self._detour_role(settings, keep=settings.keep_connections)
         pinging = PingRole(self._nft, answer=settings.answer_ping)
+        self._watch.subscribe(ping.TABLE, pinging.touched)
+        for table in detour.TABLES:
+            self._watch.subscribe(table, detours.touched)
         speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
         self._work += [
             key_file.follow,
@@ -206,6 +225,36 @@ class Agent:
         ]
         self._speaker, self._speaking, self._statuses = speaker, speaking, statuses
         self._detours = detours
+
+    def _detour_role(self, settings: AgentSettings, *, keep: bool) -> DetourRole:
+        return DetourRole(self._cluster, settings.node_name, self._nft, on_link, keep=keep)
+
+    def _add_forwarder(self, settings: AgentSettings) -> ForwardingSwitch:
+        mode = settings.forwarding_mode if FORWARDER in settings.roles else Mode.OFF
+        health_checks = HealthCheckRole(self._cluster, settings.node_name, self._recorder.record, HealthServer())
+        stale_flows = StaleFlowsRole()
+        role = ForwardingRole(
+            self._cluster,
+            settings,
+            self._recorder,
+            Forwarder(self._nft, KernelReader()),
+            self._watch,
+            [health_checks, stale_flows],
+        )
+        if mode is not Mode.OFF:
+            self._forwarding = role
+        switch = ForwardingSwitch(
+            mode,
+            settings.node_name,
+            self._recorder,
+            lambda closely: gather(closely=closely),
+            glance,
+            CiliumConfig(self._api).replaces,
+            work=[role.run, health_checks.run, stale_flows.run],
+            remove=role.remove,
+        )
+        self._work.append(switch.run)
+        return switch
 
     def _witness(self) -> float | None:
         age = time.monotonic() - self._api.last_answer
@@ -225,6 +274,11 @@ class Agent:
             self._tally.take(change)
             self._statuses.take(change)
 
+    def _at_work(self) -> ForwardingRole | None:
+        """The forwarder while it forwards; when it begins, it takes in everything anyway."""
+        stance = self._switch.stance
+        return self._forwarding if stance is not None and stance.forwards else None
+
     def _services_changed(self, services: Iterable[NamespacedName]) -> None:
         for service in services:
             self._service_changed(service)
@@ -236,12 +290,12 @@ class Agent:
             self._speaking.touch(addresses)
         if self._statuses is not None:
             self._statuses.reconsider(addresses)
-        if self._forwarding is not None:
-            self._forwarding.touch([service])
+        if (forwarding := self._at_work()) is not None:
+            forwarding.touch([service])
 
     def _slice_changed(self, change: Change[Any]) -> None:
-        if self._forwarding is not None:
-            self._forwarding.slice_changed(change)
+        if (forwarding := self._at_work()) is not None:
+            forwarding.slice_changed(change)
         for service in self._cluster.slice_changed(change):
             self._service_changed(service)
 
@@ -253,12 +307,12 @@ class Agent:
         self._lost_nodes.look()
         if self._detours is not None:
             self._detours.touch()
-        if self._forwarding is not None:
-            self._forwarding.touch()
+        if (forwarding := self._at_work()) is not None:
+            forwarding.touch()
 
     def _service_cidr_changed(self, change: Change[ServiceCIDR]) -> None:
-        if change.before != change.after and self._forwarding is not None:
-            self._forwarding.touch()
+        if change.before != change.after and (forwarding := self._at_work()) is not None:
+            forwarding.touch()
 
     def _rules_changed(self) -> None:
         self._rulebook.forget()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from heraldlb.api.objects import NamespacedName
+from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import ForwardingSettings
 from heraldlb.speaker import constants
 
@@ -18,6 +20,8 @@ class AgentSettings:
     node_name: str
     """The name of this node's Node object."""
     roles: frozenset[str] = frozenset(ROLES)
+    daemon_set: NamespacedName | None = None
+    """What runs the agents: once it is deleted, their end leaves no rules. None: rules stay at every end."""
     membership_key_file: str = ""
     """File that holds the secret shared by all agents; read again when it changes."""
     membership_port: int = constants.MEMBERSHIP_PORT
@@ -33,4 +37,6 @@ class AgentSettings:
     """Answer ICMP echo requests to the addresses that are announced."""
     keep_connections: bool = True
     """Hand packets of connections under way to the node that had their address before."""
+    forwarding_mode: Mode = Mode.AUTO
+    """Who forwards Services; without the role `forwarder` it counts as `off`."""
     forwarding: ForwardingSettings = field(default_factory=ForwardingSettings)

@@ -72,8 +72,8 @@ ANNOTATIONS: Final = (
         SCHEDULER_ANNOTATION,
         "`random`, `rr`, `weighted`, `wrr`, `sh`, `dh`, `maglev` (or `mh`), `lc` or `wlc`.",
         "How new connections are spread over the endpoints, on every kind of address that the Service has; the"
-        " default is the installation's `agent.scheduler`. Which is good for what: [Scheduling](scheduling.md)."
-        " Session affinity comes before it.",
+        " default is the installation's `agent.forwarding.scheduler`. Which is good for what:"
+        " [Scheduling](scheduling.md). Session affinity comes before it.",
         "maglev",
     ),
     Annotation(

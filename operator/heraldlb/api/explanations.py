@@ -61,10 +61,12 @@ CONDITION_TYPES: Final = (ASSIGNED, READY, OVERLAPPING, EXHAUSTED, APPLIES, ANNO
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An Event on the Service concerned, with the reason as its own."""
+    """An Event with the reason as its own."""
 
     writer: Process
     warning: bool = False
+    kind: str = "Service"
+    """Of the object concerned."""
 
     @property
     def type(self) -> str:
@@ -278,6 +280,13 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             " list ruleset` there. It is tried again as soon as the Service or its pods change.",
             event=Event(Process.AGENT, warning=True),
         ),
+        Reason.HEALTH_CHECK_UNAVAILABLE: Explanation(
+            "One node cannot listen on the Service's `spec.healthCheckNodePort`, so a load balancer in front of the"
+            " nodes takes that node for one without endpoints. The Service is forwarded there as everywhere.",
+            "The message names the node, the address, the port and why. Mostly another process has the port: `ss"
+            " -tlnp` on the node shows which. It is tried again every few seconds.",
+            event=Event(Process.AGENT, warning=True),
+        ),
         Reason.INVALID_SOURCE_RANGE: Explanation(
             "An entry of `spec.loadBalancerSourceRanges` is not a CIDR. It admits nobody; the other entries count.",
             "Write CIDRs such as `203.0.113.0/24` or `2001:db8::/32`. The message quotes the entry.",
@@ -285,15 +294,35 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
         ),
         Reason.SCHEDULER_REFUSED: Explanation(
             "The annotation `heraldlb.io/scheduler` names no scheduler, or one of IPVS that nftables could only"
-            " pretend to have. The Service is served with the cluster's default (`agent.scheduler`).",
+            " pretend to have. The Service is served with the cluster's default (`agent.forwarding.scheduler`).",
             "Write what the message says, or see [Scheduling](scheduling.md) for which is good for what.",
             event=Event(Process.AGENT, warning=True),
         ),
         Reason.INVALID_WEIGHT: Explanation(
-            "An entry of the annotation `heraldlb.io/node-weights`, or a Node's label `heraldlb.io/weight`, is no"
-            " number from 0 to 100; it counts as 1. What is said of a label is an Event on the Node.",
+            "An entry of the annotation `heraldlb.io/node-weights` is not a node and a weight from 0 to 100. That"
+            " node's weight counts as 1; the other entries count as they are.",
             "Correct what the message names.",
             event=Event(Process.AGENT, warning=True),
+        ),
+        Reason.INVALID_NODE_WEIGHT: Explanation(
+            "The label `heraldlb.io/weight` of the Node is no number from 0 to 100. It counts as 1.",
+            "Correct or remove the label.",
+            event=Event(Process.AGENT, warning=True, kind="Node"),
+        ),
+        Reason.FORWARDER_CHANGED: Explanation(
+            "The agent of the node has begun to forward Services, or leaves that to another service proxy from now"
+            " on. No connection is interrupted.",
+            "Nothing, if a service proxy was installed, removed or mended. If it repeats, look at that proxy's pod"
+            " on the node; `agent.forwarding.mode` decides it for good.",
+            event=Event(Process.AGENT, kind="Node"),
+        ),
+        Reason.KERNEL_ANSWERS_ARP: Explanation(
+            "kube-proxy in IPVS mode, or kube-router, has the addresses of Services on a link of the node, and the"
+            " node's kernel answers ARP for them on every network. So clients reach any node, whichever announces"
+            " an address, and see no failover.",
+            "Set `ipvs.strictARP: true` in kube-proxy's configuration and restart it, or set"
+            " `net.ipv4.conf.all.arp_ignore=1` and `net.ipv4.conf.all.arp_announce=2` on every node.",
+            event=Event(Process.AGENT, warning=True, kind="Node"),
         ),
     }
 )

@@ -40,9 +40,13 @@ class Reason(StrEnum):
     NO_ELIGIBLE_NODE = "NoEligibleNode"
     ADDRESS_CONFLICT = "AddressConflict"
     FORWARDING_FAILED = "ForwardingFailed"
+    HEALTH_CHECK_UNAVAILABLE = "HealthCheckUnavailable"
     INVALID_SOURCE_RANGE = "InvalidSourceRange"
     SCHEDULER_REFUSED = "SchedulerRefused"
     INVALID_WEIGHT = "InvalidWeight"
+    INVALID_NODE_WEIGHT = "InvalidNodeWeight"
+    FORWARDER_CHANGED = "ForwarderChanged"
+    KERNEL_ANSWERS_ARP = "KernelAnswersARP"
 
 
 class Hindrance(StrEnum):

@@ -11,7 +11,9 @@ import click
 from heraldlb.agent import process
 from heraldlb.agent.keyfile import KeyFileError
 from heraldlb.agent.settings import ROLES, SPEAKER, AgentSettings
+from heraldlb.api.objects import NamespacedName
 from heraldlb.cli import options
+from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import PRIMARY, ForwardingSettings
 from heraldlb.forwarding.schedulers import Scheduler, SchedulingError, scheduler_named
 from heraldlb.speaker import constants
@@ -32,6 +34,15 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str) -> Schedu
         raise click.BadParameter(str(error), ctx, param) from error
 
 
+def _namespaced(ctx: click.Context, param: click.Parameter, value: str) -> NamespacedName | None:
+    if not value:
+        return None
+    namespace, slash, name = value.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise click.BadParameter(f'"{value}" is not NAMESPACE/NAME', ctx, param)
+    return NamespacedName(namespace, name)
+
+
 @click.command(short_help="Announce addresses and forward Services on one node.")
 @options.shared(metrics_port=7473)
 @options.option(
@@ -43,6 +54,13 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str) -> Schedu
     default=",".join(ROLES),
     callback=_roles,
     help="What this agent does: speaker (ARP and NDP), forwarder (nftables), or both.",
+)
+@options.option(
+    "--daemon-set",
+    envvar="HERALD_DAEMON_SET",
+    default="",
+    callback=_namespaced,
+    help="NAMESPACE/NAME of the DaemonSet that runs the agents: once it is deleted, their end leaves no rules.",
 )
 @options.option(
     "--membership-key-file",
@@ -96,6 +114,13 @@ def _scheduler(ctx: click.Context, param: click.Parameter, value: str) -> Schedu
     help="Let TCP connections under way follow an address that moves between living nodes.",
 )
 @options.option(
+    "--forwarding-mode",
+    envvar="HERALD_FORWARDING_MODE",
+    type=click.Choice([mode.value for mode in Mode]),
+    default=Mode.AUTO.value,
+    help="Forward Services: unless another service proxy does (auto), in any case (full), or never (off).",
+)
+@options.option(
     "--node-port-addresses",
     envvar="HERALD_NODE_PORT_ADDRESSES",
     default=PRIMARY,
@@ -115,6 +140,7 @@ def agent(
     log_format: Any,
     node_name: str | None,
     roles: frozenset[str],
+    daemon_set: NamespacedName | None,
     membership_key_file: str,
     membership_port: int,
     heartbeat_interval: float,
@@ -123,6 +149,7 @@ def agent(
     ignore_cordon: bool,
     answer_ping: bool,
     keep_connections: bool,
+    forwarding_mode: str,
     node_port_addresses: str,
     scheduler: Scheduler,
 ) -> None:
@@ -139,6 +166,7 @@ def agent(
         settings = AgentSettings(
             node_name=name,
             roles=roles,
+            daemon_set=daemon_set,
             membership_key_file=membership_key_file,
             membership_port=membership_port,
             heartbeat_interval=heartbeat_interval,
@@ -147,6 +175,7 @@ def agent(
             ignore_cordon=ignore_cordon,
             answer_ping=answer_ping,
             keep_connections=keep_connections,
+            forwarding_mode=Mode(forwarding_mode),
             forwarding=ForwardingSettings(
                 node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip()),
                 scheduler=scheduler,

@@ -8,7 +8,11 @@ import click
 
 from heraldlb import __version__
 
-_COMMANDS = {"agent": "heraldlb.cli.agent", "controller": "heraldlb.cli.controller"}
+_COMMANDS = {
+    "agent": "heraldlb.cli.agent",
+    "cleanup": "heraldlb.cli.cleanup",
+    "controller": "heraldlb.cli.controller",
+}
 
 
 class _Commands(click.Group):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from heraldlb.api.addresspool import parse_duration
+from heraldlb.cli.interpreter import tune
 from heraldlb.kube.credentials import CredentialsError
 from heraldlb.observability.health import split_address
 from heraldlb.observability.logs import configure
@@ -87,6 +88,7 @@ def shared(metrics_port: int) -> Callable[[F], F]:
 def run(process: Callable[[asyncio.Event], Awaitable[None]], log_level: str, log_format: Any) -> None:
     """Run a process until SIGTERM or SIGINT; exits with 2 where it has no credentials."""
     configure(log_level, log_format)
+    tune()
 
     async def main() -> None:
         stop = asyncio.Event()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import sys
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -28,14 +26,6 @@ log = logging.getLogger(__name__)
 REACHABLE = 10.0
 """Seconds since the API server's last answer for which a replica that stands by counts as ready."""
 
-SWITCH_INTERVAL = 0.001
-"""Seconds for which Kopf's thread may keep the interpreter from the one that decides and writes. With the default,
-five times that, each turn of a busy writer would wait so long."""
-
-GC_ALLOCATIONS = 50_000
-"""New objects after which those that refer to each other in circles are searched for. What decoding an answer makes
-is none of that kind, and with the default, 700, the search takes a tenth of all processor time."""
-
 RESTART_PERIOD = 1.0
 """Seconds before a term that ended by a failure of ours is followed by another."""
 
@@ -49,16 +39,8 @@ class ProcessSettings:
     metrics_address: str
 
 
-def tune() -> None:
-    """Set the interpreter up for a process that does nothing else."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.freeze()
-    gc.set_threshold(GC_ALLOCATIONS)
-
-
 async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then give the Lease back. Raises CredentialsError."""
-    tune()
     configuration = await credentials.load(process.kubeconfig)
     acting = asyncio.Event()
     collector = AllocationCollector()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from heraldlb.api.endpoints import Endpoint, EndpointSlice
@@ -20,6 +20,8 @@ class EndpointLists:
     """Under traffic policy Cluster. Empty: no endpoint anywhere can serve."""
     local: tuple[Backend, ...] = ()
     """Under traffic policy Local: those on this node."""
+    quiesced: tuple[Backend, ...] = ()
+    """Others that serve: connections to them go on, but none are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def choose(
     """
     known = _candidates(slices, port, family)
     reachable = [candidate for candidate in known if candidate.endpoint.node_name not in lost]
-    return _choose(reachable, node_name, zone) or _choose(known, node_name, zone) or EndpointLists()
+    lists = _choose(reachable, node_name, zone) or _choose(known, node_name, zone) or EndpointLists()
+    return lists if len(lists.cluster) == len(known) else replace(lists, quiesced=_quiesced(known, lists))
 
 
 def _choose(candidates: Sequence[_Candidate], node_name: str, zone: str) -> EndpointLists | None:
@@ -91,6 +94,11 @@ def _near(ready: Sequence[_Candidate], node_name: str, zone: str) -> Sequence[_C
             if near:
                 return near
     return ready
+
+
+def _quiesced(known: Iterable[_Candidate], lists: EndpointLists) -> tuple[Backend, ...]:
+    serving = _backends(candidate for candidate in known if candidate.endpoint.serving)
+    return tuple(backend for backend in serving if backend not in lists.cluster)
 
 
 def _backends(candidates: Iterable[_Candidate]) -> tuple[Backend, ...]:

@@ -52,11 +52,14 @@ TABLE: Final = "heraldlb"
 
 PROTOCOLS: Final = ("tcp", "udp", "sctp")
 
-DNAT_PRIORITY: Final = -100
+DNAT_PRIORITY: Final = -101
 SNAT_PRIORITY: Final = 100
+"""By number: nft 1.0.6 refuses the names `dstnat` and `srcnat` on the output and input hooks.
+
+One before where kube-proxy and iptables translate destinations (-100): the first translation of a connection is
+the last, so while both program, as until a proxy that starts is found, ours alone decides."""
 LEARN_PRIORITY: Final = SNAT_PRIORITY - 10
 """Before all that masquerade: after the first of them a packet is shown to no other nat chain."""
-"""By number: nft 1.0.6 refuses the names `dstnat` and `srcnat` on the output and input hooks."""
 
 
 @dataclass(frozen=True, slots=True)

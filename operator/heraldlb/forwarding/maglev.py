@@ -13,6 +13,9 @@ TABLE_SIZE: Final = 4_093
 """Slots, a prime as the permutations need it; that of IPVS (CONFIG_IP_VS_MH_TAB_INDEX). It is the same for any
 number of endpoints: a table that grew with them would send nearly every client elsewhere when it does."""
 
+Preference = tuple[int, int]
+"""The order in which an endpoint would like to have slots: the first, and how many further the next one is."""
+
 
 @lru_cache(maxsize=64)
 def table(backends: tuple[Backend, ...], weights: tuple[int, ...]) -> tuple[Backend, ...]:
@@ -22,36 +25,36 @@ def table(backends: tuple[Backend, ...], weights: tuple[int, ...]) -> tuple[Back
     on addresses and ports alone, not on the order in which endpoints are given. When one of N endpoints goes, its
     slots move, and some of the others: 1 % of all for ten endpoints, 2 % for thirty, 3 % for a hundred.
     """
-    return fill(sorted(zip(backends, weights, strict=True), key=lambda entry: entry[0].key), TABLE_SIZE)
+    entries = sorted(zip(backends, weights, strict=True), key=lambda entry: entry[0].key)
+    preferences = [_preference(backend) for backend, _ in entries]
+    return tuple(entries[number][0] for number in fill(preferences, [weight for _, weight in entries], TABLE_SIZE))
 
 
-def fill(entries: Sequence[tuple[Backend, int]], size: int) -> tuple[Backend, ...]:
-    """The same for entries in order and a table of `size` slots, a prime."""
-    slots: list[Backend | None] = [None] * size
-    permutations = [_permutation(backend, size) for backend, _ in entries]
-    positions = [offset for offset, _ in permutations]
-    heaviest = max(weight for _, weight in entries)
-    savings = [0] * len(entries)
+def fill(preferences: Sequence[Preference], weights: Sequence[int], size: int) -> list[int]:
+    """Who, by number, has which of `size` slots, a prime: all take turns, each with the first slot of its own order
+    that is free."""
+    owners = [-1] * size
+    positions = [offset for offset, _ in preferences]
+    heaviest, savings = max(weights), [0] * len(weights)
     free = size
     while True:
-        for number, (backend, weight) in enumerate(entries):
+        for number, weight in enumerate(weights):
             # The heaviest takes a slot in each round, one of half its weight in every other.
             savings[number] += weight
             if savings[number] < heaviest:
                 continue
             savings[number] -= heaviest
-            position, skip = positions[number], permutations[number][1]
-            while slots[position] is not None:
+            position, skip = positions[number], preferences[number][1]
+            while owners[position] >= 0:
                 position = (position + skip) % size
-            slots[position] = backend
+            owners[position] = number
             positions[number] = (position + skip) % size
             free -= 1
             if not free:
-                return tuple(slot for slot in slots if slot is not None)
+                return owners
 
 
-def _permutation(backend: Backend, size: int) -> tuple[int, int]:
-    """Offset and skip of the order in which an endpoint would like to have the slots."""
+def _preference(backend: Backend) -> Preference:
     identity = backend.address.packed + backend.port.to_bytes(4)
     digest = blake2b(identity, digest_size=16).digest()
-    return int.from_bytes(digest[:8]) % size, int.from_bytes(digest[8:]) % (size - 1) + 1
+    return int.from_bytes(digest[:8]) % TABLE_SIZE, int.from_bytes(digest[8:]) % (TABLE_SIZE - 1) + 1

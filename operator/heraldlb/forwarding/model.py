@@ -11,7 +11,7 @@ from enum import Enum, IntEnum, StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from heraldlb.api.objects import NamespacedName
-from heraldlb.api.ranges import IPAddress
+from heraldlb.api.ranges import Family, IPAddress
 from heraldlb.api.reasons import Reason
 from heraldlb.api.services import Protocol
 
@@ -123,6 +123,15 @@ class Objection:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """What load balancers in front of the nodes ask at `spec.healthCheckNodePort`."""
+
+    port: int
+    endpoints: Mapping[Family, int]
+    """Ready endpoints on this node, in each family that the Service has."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServicePlan:
     """The virtual servers of one Service on this node, both families."""
 
@@ -137,6 +146,9 @@ class ServicePlan:
     objections: tuple[Objection, ...] = ()
     counted: frozenset[tuple[Protocol, Backend]] = frozenset()
     """Endpoints of which the scheduler goes by how many connections they have open."""
+    quiesced: frozenset[Backend] = frozenset()
+    """Endpoints that serve and get no new connections from here: those that they have go on."""
+    health_check: HealthCheck | None = None
 
     def rank(self, frontend: Frontend) -> tuple[int, str, NamespacedName]:
         """Orders the claims of several Services to one frontend, best first."""

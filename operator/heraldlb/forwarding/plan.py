@@ -17,6 +17,7 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.services import Protocol, Service, ServicePort, first_of_family
 from heraldlb.forwarding.endpoints import EndpointLists, choose
+from heraldlb.forwarding.healthcheck import health_check
 from heraldlb.forwarding.leastconn import Loads
 from heraldlb.forwarding.model import (
     AddressKind,
@@ -73,6 +74,7 @@ def plan_service(
     servers: dict[Frontend, VirtualServer] = {}
     local: set[IPAddress] = set()
     counted: set[tuple[Protocol, Backend]] = set()
+    quiesced: set[Backend] = set()
     cluster_ips: set[IPAddress] = set()
     for family in FAMILIES:
         cluster_ip = first_of_family(service.cluster_ips, family)
@@ -84,12 +86,15 @@ def plan_service(
         for port in service.ports:
             lists = choose(slices, port, family, node_name=node.name, zone=node.zone, lost=lost)
             local.update(backend.address for backend in lists.local)
+            quiesced.update(lists.quiesced)
+            if service.internal_traffic_policy == "Local":
+                quiesced.update(lists.cluster)
             if spreading.scheduler.counts:
                 counted.update((port.protocol, backend) for backend in (*lists.cluster, *lists.local))
-            lists = EndpointLists(
-                cluster=spreading.slots(lists.cluster, port.protocol),
-                local=spreading.slots(lists.local, port.protocol),
-            )
+            everyone, lists = lists, spreading.spread(lists, port.protocol)
+            if lists is not everyone:
+                # Weight 0 keeps new connections away and no others.
+                quiesced.update({*everyone.cluster, *everyone.local}.difference(lists.cluster, lists.local))
             # The first claim stands where a Service has one address in two roles.
             dialled = Frontend(cluster_ip, port.protocol, port.port)
             affinity = _affinity(service, dialled, AddressKind.CLUSTER_IP)
@@ -107,11 +112,13 @@ def plan_service(
         servers,
         frozenset(local),
         frozenset(cluster_ips),
-        (
+        objections=(
             *objections_to(service.source_ranges if service.type == "LoadBalancer" else ()),
             *wishes.objections,
         ),
-        frozenset(counted),
+        counted=frozenset(counted),
+        quiesced=frozenset(quiesced),
+        health_check=health_check(service, slices, node.name),
     )
 
 

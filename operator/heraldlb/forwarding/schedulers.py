@@ -119,7 +119,7 @@ def weights_of(nodes: Iterable[Node]) -> tuple[dict[str, int], dict[NamespacedNa
                 weights[node.name] = weight
         except SchedulingError as error:
             message = f"label {WEIGHT_LABEL}: {error}; it counts as 1"
-            objections[NamespacedName("", node.name)] = Objection(Reason.INVALID_WEIGHT, message)
+            objections[NamespacedName("", node.name)] = Objection(Reason.INVALID_NODE_WEIGHT, message)
     return weights, objections
 
 
@@ -129,7 +129,7 @@ def labelled_weight(labels: Mapping[str, str]) -> int:
     return 1 if text is None else _weight(text)
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=256)
 def _read(scheduler_text: str, weights_text: str) -> Wishes:
     objections: list[Objection] = []
     scheduler: Scheduler | None = None
@@ -139,14 +139,21 @@ def _read(scheduler_text: str, weights_text: str) -> Wishes:
             scheduler = scheduler_named(scheduler_text)
         except SchedulingError as error:
             objections.append(Objection(Reason.SCHEDULER_REFUSED, f"{SCHEDULER_ANNOTATION}: {error}"))
+    bad: list[str] = []
     for entry in filter(None, map(str.strip, weights_text.split(","))):
         node, _, text = entry.partition("=")
         try:
             weights[node.strip()] = _weight(text)
-        except SchedulingError as error:
-            message = f"{NODE_WEIGHTS_ANNOTATION}: {error}, as in node-1=3,node-2=1; this entry counts as 1"
-            objections.append(Objection(Reason.INVALID_WEIGHT, message))
+        except SchedulingError:
+            bad.append(entry)
             weights[node.strip()] = 1
+    if bad:
+        others = f", and so do {len(bad) - 1} more" if bad[1:] else ""
+        message = (
+            f'{NODE_WEIGHTS_ANNOTATION}: "{bad[0][:QUOTED]}" is not NODE=WEIGHT with a weight from 0 to'
+            f" {MAX_WEIGHT}, as in node-1=3,node-2=1; it counts as 1{others}"
+        )
+        objections.append(Objection(Reason.INVALID_WEIGHT, message))
     return Wishes(scheduler, MappingProxyType(weights), tuple(objections))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from heraldlb.api.endpoints import EndpointSlice
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.services import Protocol
 from heraldlb.forwarding import maglev
+from heraldlb.forwarding.endpoints import EndpointLists
 from heraldlb.forwarding.leastconn import Loads, least_connections
 from heraldlb.forwarding.model import Backend, Pick
 from heraldlb.forwarding.node import NodeView
@@ -40,16 +41,22 @@ class Spreading:
         """What says which of the slots a connection gets."""
         return _PICKS.get(self.scheduler, Pick.RANDOM)
 
-    def slots(self, backends: tuple[Backend, ...], protocol: Protocol) -> tuple[Backend, ...]:
-        """Slots for these backends, given in an order that is the same on every node."""
+    def spread(self, lists: EndpointLists, protocol: Protocol) -> EndpointLists:
+        """Slots for backends, which come in an order that is the same on every node."""
         if not self.scheduler.weighs and not self.scheduler.counts:
-            return backends
+            return lists
+        return replace(
+            lists, cluster=self._slots(lists.cluster, protocol), local=self._slots(lists.local, protocol)
+        )
+
+    def _slots(self, backends: tuple[Backend, ...], protocol: Protocol) -> tuple[Backend, ...]:
         some, weights = usable(backends, [self.weights.get(backend.address, 1) for backend in backends])
         if len(some) < 2:
             return some
         if self.scheduler.counts:
             return least_connections(some, weights, [self.loads.get((protocol, backend), 0) for backend in some])
-        if self.scheduler is Scheduler.MAGLEV:
+        # With more endpoints than slots some would be left out.
+        if self.scheduler is Scheduler.MAGLEV and len(some) <= maglev.TABLE_SIZE:
             return maglev.table(some, weights)
         return interleave(some, weights)
 

@@ -131,15 +131,17 @@ class Api:
             await asyncio.sleep(0)
 
     async def watch(
-        self, resource: Resource, selectors: Mapping[str, str], version: str
+        self, resource: Resource, selectors: Mapping[str, str], version: str, namespace: str = ""
     ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
         """Event types and objects from `version` on, `BOOKMARK`s among them, until the server ends the stream.
+
+        Without `namespace`, those of all.
 
         Raises ApiError (`expired` where the version is too old: list again), ApiUnavailableError.
         """
         query = {**selectors, "watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
         query["timeoutSeconds"] = str(WATCH_SECONDS)
-        path = f"{resource.path()}?{urlencode(query)}"
+        path = f"{resource.path(namespace)}?{urlencode(query)}"
         headers = {"Accept": "application/json"}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
         url = self._client.configuration.host + path
@@ -236,9 +238,11 @@ def _error(status: Mapping[str, Any], code: int, reason: str, message: str) -> A
 
 
 SERVICES = Resource("", "v1", "services")
+CONFIG_MAPS = Resource("", "v1", "configmaps")
 SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
 NODES = Resource("", "v1", "nodes", namespaced=False)
+DAEMON_SETS = Resource("apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 EVENTS = Resource("events.k8s.io", "v1", "events")

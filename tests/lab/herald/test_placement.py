@@ -17,6 +17,7 @@ from tests.lab.herald.product import PATIENCE, condition
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lab.host import Host
     from lab.lab import Lab
     from tests.lab.herald.conftest import Shop
     from tests.lab.herald.lan import Lan
@@ -82,6 +83,21 @@ def _await_refusal(herald: Product, door: Exposed, why: Hindrance) -> None:
     wait_for("an Event that says so", told, PATIENCE)
 
 
+def _called_healthy(herald: Product, door: Exposed) -> set[str]:
+    """The nodes that tell a load balancer, at all their addresses, to send clients of the Service there."""
+    lab = herald.lab
+    port = lab.get("service", door.name, "-n", door.namespace)["spec"]["healthCheckNodePort"]
+
+    def healthy(host: Host) -> bool:
+        try:
+            answers = [json.loads(lab.client.http_get(str(own), port)) for own in (host.ipv4, host.ipv6)]
+        except OSError:
+            return False
+        return all(answer["localEndpoints"] == 1 for answer in answers)
+
+    return {name for name, host in lab.nodes.items() if healthy(host)}
+
+
 def test_a_local_service_is_announced_where_its_endpoint_is_and_follows_it(
     herald: Product, lab: Lab, namespace: str, lan: Lan
 ) -> None:
@@ -97,6 +113,9 @@ def test_a_local_service_is_announced_where_its_endpoint_is_and_follows_it(
             seen = herald.fetch(address)
             assert f" on {node}, " in seen
             assert seen.endswith(f"you are {own}\n"), "the pod does not see the client's own address"
+        wait_for(
+            f"{node} alone to be called healthy", lambda n=node: _called_healthy(herald, door) == {n}, PATIENCE
+        )  # type: ignore[misc]
 
 
 def test_a_policy_leaves_announcing_to_the_nodes_it_selects(

@@ -15,7 +15,7 @@ PODS = 3
 
 
 def _node_events(lab: Lab, node: str) -> list[str]:
-    selector = f"--field-selector=involvedObject.kind=Node,involvedObject.name={node},reason=InvalidWeight"
+    selector = f"--field-selector=involvedObject.kind=Node,involvedObject.name={node},reason=InvalidNodeWeight"
     return [event["message"] for event in lab.items("events", "-n", "default", selector)]
 
 
@@ -41,7 +41,7 @@ def test_what_cannot_be_scheduled_is_told_by_one_node_and_what_can_is_done(
         wait_for("the label to be objected to", lambda: _node_events(lab, "node-1"))
         assert sorted('"nq"' in note for note in refusals()) == [False, True]
         [note] = herald.events(namespace, "web", "InvalidWeight")
-        assert '"many" is not a weight' in note
+        assert '"node-1=many" is not NODE=WEIGHT' in note
         [note] = _node_events(lab, "node-1")
         assert 'heraldlb.io/weight: "heavy"' in note
     finally:

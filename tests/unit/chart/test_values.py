@@ -86,5 +86,5 @@ def test_the_chart_asks_for_the_api_server_that_its_rules_need() -> None:
 
 
 def test_the_chart_takes_every_scheduler_by_each_of_its_names() -> None:
-    accepted = SCHEMA["properties"]["agent"]["properties"]["scheduler"]["enum"]
+    accepted = SCHEMA["properties"]["agent"]["properties"]["forwarding"]["properties"]["scheduler"]["enum"]
     assert sorted(accepted) == sorted([*Scheduler, *ALIASES])

@@ -76,8 +76,6 @@ def test_an_endpoint_keeps_its_slots_when_others_are_renamed_by_their_index() ->
 
 
 def test_the_example_of_the_paper() -> None:
-    """Whoever is first takes its preferred slot, the next the first free one of its own preferences."""
-    backends = ENDPOINTS[:3]
-    slots = fill([(backend, 1) for backend in backends], 7)
-    assert Counter(slots).most_common(1)[0][1] == 3
-    assert set(slots) == set(backends)
+    first, second, third = (3, 4), (0, 2), (3, 1)
+    assert fill([first, second, third], [1, 1, 1], 7) == [1, 0, 1, 0, 2, 2, 0]
+    assert fill([first, third], [1, 1], 7) == [0, 0, 0, 0, 1, 1, 1]

@@ -50,9 +50,22 @@ def test_weights_are_slots(scheduler: str) -> None:
     assert set(server(scheduler, "n1=0").backends) == {TWO, THREE}
 
 
+def test_weight_0_ends_no_connection() -> None:
+    """What is quiesced is spared when conntrack is cleaned up."""
+    for scheduler in ("weighted", "maglev", "wlc"):
+        assert planned(scheduler, "n2=0").quiesced == {TWO}
+        assert planned(scheduler, "n2=1").quiesced == set()
+
+
 def test_maglev_fills_a_table_and_needs_none_for_a_single_endpoint() -> None:
     assert len(server("maglev", "n1=2").backends) == TABLE_SIZE
     assert server("maglev", "", HERE).backends == (ONE,)
+
+
+@pytest.mark.parametrize("scheduler", ["maglev", "wrr", "wlc"])
+def test_of_very_many_endpoints_none_is_left_out(scheduler: str) -> None:
+    many = [endpoint(f"10.{number // 250}.{number % 250}.1", f"n{number % 7}") for number in range(5_000)]
+    assert len(set(server(scheduler, "n1=100,n2=7,n3=13", *many).backends)) == len(many)
 
 
 def test_least_connections_goes_by_the_connections_to_the_same_protocol() -> None:
@@ -87,6 +100,20 @@ def test_both_lists_of_a_local_policy_are_spread() -> None:
     assert set(plan.servers[VIP].local_backends) == set(backends("10.244.1.5", "10.244.1.6"))
     assert len(plan.servers[VIP].local_backends) == TABLE_SIZE
     assert len(plan.local_endpoints) == 2
+
+
+@pytest.mark.parametrize("scheduler", Scheduler)
+def test_every_node_comes_to_the_same_slots_from_the_same_objects_in_any_order(scheduler: Scheduler) -> None:
+    found = [slice_of(each, name=f"web-{each.node_name}") for each in (HERE, ELSEWHERE, THIRD)]
+    plans = [
+        plan_service(web(scheduler, weights), slices, replace(NODE, name=node))
+        for node, weights, slices in (
+            ("n1", "n1=3,n2=2", found),
+            ("n2", "n2=2,n1=3", found[::-1]),
+            ("n9", "n1=3, n2=2", [found[1], found[0], found[2]]),
+        )
+    ]
+    assert len({plan.servers[VIP].backends for plan in plans if plan is not None}) == 1
 
 
 def chains(scheduler: str, *endpoints: Endpoint, **fields: Any) -> dict[str, str]:

@@ -1,0 +1,10 @@
+"""Every table of ours, to be removed: the only place that names them all. Pure."""
+
+from __future__ import annotations
+
+from heraldlb.forwarding import detour, ping, ruleset
+
+
+def removal() -> str:
+    """Text for `nft -f` that leaves nothing of Herald's in this network namespace, whatever there was."""
+    return ruleset.removal() + ping.removal() + detour.removal()

@@ -91,7 +91,10 @@ def plan_service(
                 quiesced.update(lists.cluster)
             if spreading.scheduler.counts:
                 counted.update((port.protocol, backend) for backend in (*lists.cluster, *lists.local))
-            lists = spreading.spread(lists, port.protocol)
+            everyone, lists = lists, spreading.spread(lists, port.protocol)
+            if lists is not everyone:
+                # Weight 0 keeps new connections away and no others.
+                quiesced.update({*everyone.cluster, *everyone.local}.difference(lists.cluster, lists.local))
             # The first claim stands where a Service has one address in two roles.
             dialled = Frontend(cluster_ip, port.protocol, port.port)
             affinity = _affinity(service, dialled, AddressKind.CLUSTER_IP)

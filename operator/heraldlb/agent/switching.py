@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -69,7 +68,6 @@ class ForwardingSwitch:
         self._removed = False
         self._arp_told = False
         self._glanced: Hashable = None
-        self._changed = asyncio.Event()
 
     @property
     def mode(self) -> Mode:
@@ -81,15 +79,10 @@ class ForwardingSwitch:
         """What the node does; None until that has been found out."""
         return self._stance
 
-    def look(self) -> None:
-        """Something may have changed about other proxies."""
-        self._changed.set()
-
     async def run(self) -> None:
         """Look, and act on it, for ever."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                self._changed.clear()
                 self._glanced = self._seen()
                 await self._consider(tasks)
                 await self._pause()
@@ -146,10 +139,11 @@ class ForwardingSwitch:
         due = time.monotonic() + LOOK_PERIOD
         if self._stance is not None and self._stance.review is not None:
             due = min(due, self._stance.review)
-        while (wait := due - time.monotonic()) > 0 and not self._changed.is_set() and self._seen() == self._glanced:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(wait, GLANCE_PERIOD)):
-                    await self._changed.wait()
+        while self._seen() == self._glanced:
+            wait = due - time.monotonic()
+            if wait <= 0:
+                return
+            await asyncio.sleep(min(wait, GLANCE_PERIOD))
 
     def _seen(self) -> Hashable:
         try:

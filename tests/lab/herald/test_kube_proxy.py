@@ -58,6 +58,10 @@ class Shop:
 _OURS = {"ip heraldlb", "ip6 heraldlb"}
 
 
+def _described(shop: Shop, node: Host) -> str:
+    return str(shop.product.lab.kubectl("describe", "node", node.name))
+
+
 def _tables(node: Host) -> set[str]:
     lines = node.exec(["nft", "list", "tables"]).stdout.splitlines()
     return {line.removeprefix("table ") for line in lines}
@@ -110,6 +114,9 @@ def test_when_kube_proxy_goes_for_good_herald_forwards(shop: Shop) -> None:
     shop.product.lab.stop_kube_proxy(for_good=True)
     shop.await_herald_forwarding(forwarding=True)
     shop.expect_served()
+    for node in shop.nodes:
+        told = f"{node.name} to tell who forwards"
+        wait_for(told, lambda node=node: "ForwarderChanged" in _described(shop, node), PATIENCE)  # type: ignore[misc]
 
 
 def test_when_kube_proxy_comes_later_herald_leaves_services_to_it_without_an_interruption(shop: Shop) -> None:

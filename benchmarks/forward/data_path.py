@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.forward import objects
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.forward.site import ForwardingSite
 
 DIRECT: Final = "direct"
-_SECONDS: Final = 2.0
+_SECONDS: Final = 1.0
 _REPOSITORY: Final = Path(__file__).parents[2]
 
 
@@ -42,11 +41,11 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Of one way, each the median of its turns."""
+    """Of one way, turn by turn."""
 
-    connections: float
-    """A second."""
-    throughput: float
+    connections: list[float] = field(default_factory=list)
+    """New ones a second."""
+    throughput: list[float] = field(default_factory=list)
     """Bits a second, of one TCP connection."""
 
 
@@ -63,13 +62,12 @@ def ways(services: int) -> tuple[Way, ...]:
 
 def measure(site: ForwardingSite, services: int, rounds: int) -> dict[str, Rates]:
     """By the names of the ways. Raises LabError."""
-    connections: dict[str, list[float]] = {}
-    throughput: dict[str, list[float]] = {}
+    taken = {way.name: Rates() for way in ways(services)}
     for _ in range(rounds):
         for way in ways(services):
-            connections.setdefault(way.name, []).append(_connections(site, way))
-            throughput.setdefault(way.name, []).append(_throughput(site, way))
-    return {name: Rates(median(connections[name]), median(throughput[name])) for name in connections}
+            taken[way.name].connections.append(_connections(site, way))
+            taken[way.name].throughput.append(_throughput(site, way))
+    return taken
 
 
 def _connections(site: ForwardingSite, way: Way) -> float:

@@ -119,7 +119,11 @@ def test_small_sizes_have_no_targets_and_no_rolling_update() -> None:
 
 
 def test_rows_of_the_data_path_are_ratios_that_must_not_fall_below_kube_proxy() -> None:
-    rates = {"direct": Rates(200, 4e9), "Herald": Rates(100, 2e9), "kube-proxy": Rates(80, 4e9)}
+    rates = {
+        "direct": Rates([200, 1, 999], [4e9]),
+        "Herald": Rates([100, 1, 999], [2e9]),
+        "kube-proxy": Rates([80, 1, 999], [4e9]),
+    }
     rows = {row.name: row for row in data_path_rows(10, rates)}
     assert (rows["forward.10.cps_ratio"].value, rows["forward.10.cps_ratio"].holds) == (1.25, True)
     assert (rows["forward.10.throughput_ratio"].value, rows["forward.10.throughput_ratio"].holds) == (0.5, False)

@@ -21,6 +21,7 @@ from heraldlb.api.reasons import Reason
 from heraldlb.api.times import parse_time
 from heraldlb.forwarding.forwarder import Forwarder, Quarantined
 from heraldlb.forwarding.frame import WORDS
+from heraldlb.forwarding.localaddresses import LocalAddresses
 from heraldlb.forwarding.model import Plan
 from heraldlb.forwarding.nft import NftError
 from heraldlb.forwarding.node import NodeView, frame_of, view_node
@@ -50,10 +51,12 @@ class ForwardingRole:
         forwarder: Forwarder,
         watch: TableWatch,
         followers: Sequence[Follower] = (),
+        local_addresses: LocalAddresses | None = None,
     ) -> None:
-        """`record` takes the Events to write."""
+        """`record` takes the Events to write. `local_addresses` are needed where node ports are served in CIDRs."""
         self._cluster = cluster
         self._followers = followers
+        self._local_addresses = local_addresses
         self._settings = settings
         self._record = record
         self._forwarder = forwarder
@@ -71,6 +74,8 @@ class ForwardingRole:
         """Set once the node forwards what the cluster asked for when the agent started."""
         for family in FAMILIES:
             watch.subscribe(WORDS[family].table, self._doubt)
+        if local_addresses is not None:
+            local_addresses.subscribe(self.touch)
 
     def touch(self, services: Iterable[NamespacedName] = ()) -> None:
         """These Services, or the Node, may have changed."""
@@ -132,7 +137,8 @@ class ForwardingRole:
         if self._doubted and self._plan is not None:
             await self._repair(self._plan)
         started = time.time()
-        view = view_node(node, self._settings.forwarding)
+        local = await self._local_addresses.get() if self._local_addresses is not None else ()
+        view = view_node(node, self._settings.forwarding, local)
         touched, self._touched = self._touched, set()
         triggers, self._triggers = self._triggers, []
         everything = self._plan is None or view != self._view
@@ -164,6 +170,8 @@ class ForwardingRole:
         applied = await self._forwarder.apply(plan, ())
         if applied.transactions:
             self.metrics.repaired()
+            for follower in self._followers:
+                follower.repaired()
             log.warning(
                 "the kernel's rules were not as they had been left, perhaps since somebody flushed them: %s",
                 "made anew" if applied.full else f"{applied.elements} elements set right",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import allocate, allocator, first_address
+from benchmarks import allocate, allocator, first_address, forward
 from benchmarks.peers import measure_printed
 from benchmarks.speaker import measure as speaker
 
@@ -36,5 +36,6 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "allocate": Benchmark(allocate.run, allocate.measure_peer),
     "allocator": Benchmark(allocator.run),
     "first-address": Benchmark(first_address.run),
+    "forward": Benchmark(forward.run),
     "speaker": Benchmark(speaker.run),
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from lab import binaries, store
 from lab.errors import LabError
+from lab.kube_proxy import Mode
 from lab.lab import Lab
 from lab.progress import to_stderr
 from lab.teardown import teardown
@@ -46,6 +47,8 @@ def _how_to_use(lab: Lab) -> str:
 def _up(arguments: argparse.Namespace) -> int:
     lab = Lab(arguments.nodes, arguments.name, progress=to_stderr)
     with lab:
+        if arguments.kube_proxy:
+            lab.start_kube_proxy(arguments.kube_proxy)
         print(_how_to_use(lab), flush=True)
         if arguments.keep:
             lab.keep()
@@ -130,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     up = action("up", _up, "bring a lab up; without --keep, until Ctrl-C")
     up.add_argument("--nodes", type=int, default=3)
     up.add_argument("--name", help="default: four random digits")
+    up.add_argument(
+        "--kube-proxy", choices=get_args(Mode), help="run one on every node, in this mode (default: none)"
+    )
     up.add_argument("--keep", action="store_true", help="leave it running")
     down = action("down", _down, "take labs down; without a name, the kept one")
     down.add_argument("names", nargs="*", metavar="NAME")

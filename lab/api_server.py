@@ -6,7 +6,7 @@ Needs no root.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from lab import pki, store
 from lab.cluster import Cluster
@@ -17,8 +17,6 @@ from lab.supervisor import Supervision
 from lab.waiting import wait_for
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from lab.progress import Progress
 
 _LOOPBACK = "127.0.0.1"
@@ -47,19 +45,6 @@ class ApiServer(Cluster):
     def url(self) -> str:
         return self._control_plane.url
 
-    def __enter__(self) -> Self:
-        try:
-            self.up()
-        except BaseException:
-            self.down()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.down()
-
     def up(self) -> None:
         """Return when the API server serves and the namespace `default` takes pods. Raises LabError."""
         store.create(self.name)
@@ -77,7 +62,6 @@ class ApiServer(Cluster):
                 )
 
     def down(self) -> None:
-        """End its processes and remove its folder. Harmless when it is down."""
         processes = self._register.all().values()
         if self._supervision:
             self._supervision.end()

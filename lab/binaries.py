@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 KUBERNETES_VERSION: Final = "v1.36.3"
 HELM_VERSION: Final = "v3.22.0"
+COREDNS_VERSION: Final = "v1.15.0"
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.\d+")
 
@@ -65,10 +66,18 @@ _PROGRAMS: Final = {
     for program in (
         _kubernetes("kube-apiserver", (1, 31), "--version"),
         _kubernetes("kube-controller-manager", (1, 31), "--version"),
+        _kubernetes("kube-proxy", (1, 31), "--version"),
         _kubernetes("kubectl", (1, 29), "version", "--client"),
         Program("helm", HELM_VERSION, (3, 15), ("version", "--short"), "helm", "helm.sh/helm/v3/cmd/helm"),
+        Program("coredns", COREDNS_VERSION, (1, 11), ("-version",), "coredns", "heraldlb.io/lab/tools/coredns"),
     )
 }
+
+
+_PACKAGED: Final = {"etcd": "etcd-server", "nginx": "nginx", "iptables": "iptables", "iperf3": "iperf3"}
+"""Programs that only the distribution has, and what Debian calls the package."""
+
+_EVERY_LAB: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")
 
 
 def cache_folder() -> Path:
@@ -125,22 +134,23 @@ def _fetch(program: Program, target: Path, progress: Progress) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _etcd() -> Path:
+def _packaged(name: str) -> Path:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    for candidate in (Path(assets) / "etcd" if assets else None, shutil.which("etcd")):
-        if candidate and _version_of(Path(candidate), ("--version",)):
-            return Path(candidate)
-    raise BinaryError("etcd is not on PATH: install it, on Debian with `apt-get install etcd-server`")
+    if assets and (Path(assets) / name).exists():
+        return Path(assets) / name
+    if found := shutil.which(name):
+        return Path(found)
+    raise BinaryError(f"{name} is not on PATH: install it, on Debian with `apt-get install {_PACKAGED[name]}`")
 
 
 @functools.cache
 def find(name: str, progress: Progress = to_stderr) -> Path:
-    """The program of this name: etcd, kube-apiserver, kube-controller-manager, kubectl or helm.
+    """The program of this name: one of the distribution's, coredns, helm, or a part of Kubernetes.
 
     May take minutes the first time on a machine, and reports progress then. Raises LabError.
     """
-    if name == "etcd":
-        return _etcd()
+    if name in _PACKAGED:
+        return _packaged(name)
     program = _PROGRAMS[name]
     if installed := _installed(program):
         return installed
@@ -152,7 +162,13 @@ def find(name: str, progress: Progress = to_stderr) -> Path:
     return target
 
 
+def find_for_lab(progress: Progress = to_stderr) -> None:
+    """Have at hand what every lab runs. Raises as `find` does."""
+    for name in _EVERY_LAB:
+        find(name, progress)
+
+
 def find_all(progress: Progress = to_stderr) -> None:
     """Have every program at hand, so that nothing later is slow. Raises as `find` does."""
-    for name in ("etcd", *_PROGRAMS):
+    for name in (*_PACKAGED, *_PROGRAMS):
         find(name, progress)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
@@ -18,6 +18,7 @@ from lab.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from types import TracebackType
 
     from lab.progress import Progress
 
@@ -31,11 +32,34 @@ class KubectlError(LabError):
 
 
 class Cluster(ABC):
-    """A running API server and the folder of its lab."""
+    """A running API server and the folder of its lab. A context manager that takes it down, unless it is kept."""
 
     def __init__(self, folder: Path, progress: Progress) -> None:
         self.folder = folder
         self._progress = progress
+        self._is_kept = False
+
+    def __enter__(self) -> Self:
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._is_kept:
+            self.down()
+
+    @abstractmethod
+    def up(self) -> None:
+        """Return when it can be used. Raises LabError."""
+
+    @abstractmethod
+    def down(self) -> None:
+        """Take everything away: processes, namespaces, files. Harmless when it is down."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Official releases of Kubernetes and Helm, checked against the SHA-256 published beside them."""
+"""Official releases of Kubernetes, Helm and CoreDNS, checked against the SHA-256 published beside them."""
 
 from __future__ import annotations
 
@@ -45,6 +45,18 @@ def _checked(url: str, checksum_url: str) -> bytes:
     return data
 
 
+def _member(url: str, checksum_url: str, path: str) -> bytes:
+    """One file of an archive."""
+    with tarfile.open(fileobj=io.BytesIO(_checked(url, checksum_url))) as members:
+        try:
+            member = members.extractfile(path)
+        except KeyError:
+            member = None
+        if member is None:
+            raise Unavailable(f"{url} holds no {path}")
+        return member.read()
+
+
 def release(name: str, version: str, target: Path, progress: Progress) -> None:
     """Write the official program to `target`. Raises Unavailable."""
     machine = platform.machine()
@@ -54,12 +66,11 @@ def release(name: str, version: str, target: Path, progress: Progress) -> None:
     with step(f"Downloading {name} {version}", progress):
         if name == "helm":
             url = f"https://get.helm.sh/helm-{version}-linux-{architecture}.tar.gz"
-            archive = _checked(url, f"{url}.sha256sum")
-            with tarfile.open(fileobj=io.BytesIO(archive)) as members:
-                member = members.extractfile(f"linux-{architecture}/helm")
-                if member is None:
-                    raise Unavailable(f"{url} holds no helm")
-                target.write_bytes(member.read())
+            target.write_bytes(_member(url, f"{url}.sha256sum", f"linux-{architecture}/helm"))
+        elif name == "coredns":
+            base = f"https://github.com/coredns/coredns/releases/download/{version}"
+            url = f"{base}/coredns_{version.removeprefix('v')}_linux_{architecture}.tgz"
+            target.write_bytes(_member(url, f"{url}.sha256", "coredns"))
         else:
             url = f"https://dl.k8s.io/release/{version}/bin/linux/{architecture}/{name}"
             target.write_bytes(_checked(url, f"{url}.sha256"))

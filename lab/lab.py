@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from lab import binaries, pki, store
+from lab import binaries, kube_proxy, pki, store
 from lab.addressing import API_PORT, CLIENT, CONTROL_PLANE, HostAddresses, plan
 from lab.cluster import Cluster
 from lab.control_plane import ControlPlane
@@ -25,17 +26,30 @@ from lab.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from lab.progress import Progress
 
 RELAY, SCHEDULER = "relay", "scheduler"
 _ROOT = Path(__file__).parent.parent
+_STOP_PATIENCE = 5.0
+_CLEANUP_PATIENCE = 60.0
+
+
+def _kube_proxy(node: str) -> str:
+    return f"kube-proxy-{node}"
 
 
 def kubelet(node: str) -> str:
     """The name a node's kubelet stand-in is registered under."""
     return f"kubelet-{node}"
+
+
+def _answers(host: Host, port: int) -> bool:
+    try:
+        host.http_get(str(host.ipv4), port, "/healthz")
+    except OSError:
+        return False
+    return True
 
 
 class Lab(Cluster):
@@ -56,7 +70,6 @@ class Lab(Cluster):
         )
         self._relay_port: int | None = None
         self._supervision: Supervision | None = None
-        self._is_kept = False
         self._is_there = False
         self.hosts = {name: self._host(addresses) for name, addresses in self._addresses.items()}
 
@@ -95,23 +108,9 @@ class Lab(Cluster):
 
     # -- coming and going
 
-    def __enter__(self) -> Self:
-        try:
-            self.up()
-        except BaseException:
-            self.down()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._is_kept:
-            self.down()
-
     def up(self) -> None:
         """Return when all nodes are Ready and pods can be made. Raises LabError."""
-        binaries.find_all(self._progress)
+        binaries.find_for_lab(self._progress)
         store.create(self.name)
         self._is_there = True
         self._supervision = Supervision(self.folder)
@@ -140,7 +139,6 @@ class Lab(Cluster):
             self._supervision = None
 
     def down(self) -> None:
-        """Take everything away: processes, namespaces, files. Harmless when it is down."""
         processes = self._register.all().values()
         if self._supervision:
             self._supervision.end()
@@ -172,8 +170,13 @@ class Lab(Cluster):
         for name, pair in identities.items():
             pki.write_private(self.folder / "pki" / f"{name}.pem", pair.certificate + pair.key)
         admin = authority.client("lab:admin", ["system:masters"])
-        content = pki.certificate_kubeconfig(self._control_plane.url, authority.certificate, admin)
-        pki.write_private(self.folder / "lan.kubeconfig", content)
+        proxy = authority.client(kube_proxy.IDENTITY)
+        for file, pair in (
+            (self.folder / "lan.kubeconfig", admin),
+            (self.folder / "pki" / "kube-proxy.kubeconfig", proxy),
+        ):
+            content = pki.certificate_kubeconfig(self._control_plane.url, authority.certificate, pair)
+            pki.write_private(file, content)
         self._authority = authority
 
     # -- processes
@@ -232,6 +235,33 @@ class Lab(Cluster):
     def resume(process: Process) -> None:
         """SIGCONT."""
         process.send(signal.SIGCONT)
+
+    # -- kube-proxy, which no node runs unless told to
+
+    def start_kube_proxy(self, mode: kube_proxy.Mode) -> None:
+        """Run kube-proxy on every node; return when each has programmed what there is. Raises LabError."""
+        if mode == "iptables":
+            binaries.find("iptables")
+        for node in self.nodes:
+            file = self._kube_proxy_file(node)
+            content = kube_proxy.configuration(node, mode, self.folder / "pki" / "kube-proxy.kubeconfig")
+            pki.write_private(file, json.dumps(content))
+            surroundings = Surroundings(self._network.path(node), own_system_view=True)
+            self._register.start(_kube_proxy(node), kube_proxy.command(file), surroundings, self.folder)
+        for node, host in self.nodes.items():
+            wait_for(f"kube-proxy on {node}", lambda host=host: _answers(host, kube_proxy.HEALTH_PORT))  # type: ignore[misc]
+
+    def stop_kube_proxy(self, *, for_good: bool = False) -> None:
+        """End it on every node. Its rules stay, as after a crash or an upgrade, unless it goes for good."""
+        for node, host in self.nodes.items():
+            if process := self._register.get(_kube_proxy(node)):
+                process.stop(_STOP_PATIENCE)
+                self._register.remove(_kube_proxy(node))
+            if for_good:
+                host.exec(kube_proxy.cleanup_command(self._kube_proxy_file(node)), timeout=_CLEANUP_PATIENCE)
+
+    def _kube_proxy_file(self, node: str) -> Path:
+        return self.folder / "pki" / f"{_kube_proxy(node)}.json"
 
     # -- waiting
 

@@ -44,6 +44,15 @@ def of_tree(process: Process) -> Usage:
     return sum((_of(each.pid) for each in [process, *descendants(process)]), Usage())
 
 
+def resident(process: Process) -> int:
+    """Bytes of memory that it holds now, without what it has started; 0 if it has ended."""
+    try:
+        status = (Path("/proc") / str(process.pid) / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:")), 0)
+
+
 def _of(pid: int) -> Usage:
     folder = Path("/proc") / str(pid)
     try:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.rows import Row
+from benchmarks.speaker.shop import POOL
 from lab.probing import PATIENCE as ATTEMPT_PATIENCE
 from lab.probing import asking
 from lab.waiting import WaitTimeoutError, wait_for
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _INTERVAL: Final = 0.005
 _EXCLUDE: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 _POLICY: Final = "benchmark"
+_OTHER_POOL: Final = "other"
 _MOVE_PATIENCE: Final = 15.0
 """Seconds in which a change moves addresses, if it does."""
 _CALM: Final = 2.0
@@ -68,18 +70,40 @@ def _label(shop: Shop, node: str) -> Iterator[None]:
 
 @contextmanager
 def _policy(shop: Shop, node: str) -> Iterator[None]:
-    shop.lab.apply(_announcement([each for each in shop.lab.nodes if each != node]))
+    shop.lab.apply(_announcement(_POLICY, [each for each in shop.lab.nodes if each != node]))
     yield
-    shop.lab.apply(_announcement(list(shop.lab.nodes)))
+    shop.lab.apply(_announcement(_POLICY, list(shop.lab.nodes)))
 
 
-def _announcement(nodes: list[str]) -> dict[str, Any]:
+@contextmanager
+def _pool(shop: Shop, node: str) -> Iterator[None]:
+    """The addresses become another pool's, which is announced from other nodes, and then the first one's again."""
+    others = [each for each in shop.lab.nodes if each != node]
+    announced = [each for each in shop.addresses if shop.owners().get(each) == node]
+    shop.lab.apply(
+        _announcement(_POLICY, list(shop.lab.nodes), POOL["metadata"]["name"]),
+        _announcement(_OTHER_POOL, others, _OTHER_POOL),
+    )
+    shop.lab.apply(
+        {
+            **POOL,
+            "metadata": {"name": _OTHER_POOL},
+            "spec": {"addresses": announced, "priority": 1, "assignment": "Paused"},
+        }
+    )
+    yield
+    shop.lab.kubectl("delete", "addresspool", _OTHER_POOL)
+    shop.lab.kubectl("delete", "l2announcement", _OTHER_POOL)
+    shop.lab.apply(_announcement(_POLICY, list(shop.lab.nodes)))
+
+
+def _announcement(name: str, nodes: list[str], *pools: str) -> dict[str, Any]:
     hostnames = {"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}
     return {
         "apiVersion": "heraldlb.io/v1beta1",
         "kind": "L2Announcement",
-        "metadata": {"name": _POLICY},
-        "spec": {"nodeSelector": {"matchExpressions": [hostnames]}},
+        "metadata": {"name": name},
+        "spec": {"addressPools": list(pools), "nodeSelector": {"matchExpressions": [hostnames]}},
     }
 
 
@@ -88,6 +112,7 @@ CAUSES: Final[dict[str, Callable[[Shop, str], AbstractContextManager[None]]]] = 
     "cordon": _cordon,
     "label": _label,
     "policy": _policy,
+    "pool": _pool,
 }
 
 

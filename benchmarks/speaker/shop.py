@@ -23,7 +23,7 @@ NODES: Final = 3
 _DOORS: Final = 6
 """So many that some node announces addresses of both families."""
 _CHART: Final = Path(__file__).parents[2] / "charts" / "heraldlb"
-_POOL: Final = {
+POOL: Final[dict[str, Any]] = {
     "apiVersion": "heraldlb.io/v1beta1",
     "kind": "AddressPool",
     "metadata": {"name": "lan"},
@@ -88,7 +88,7 @@ def opened(progress: Progress) -> Iterator[Shop]:
     """Open: every address is announced. Raises LabError."""
     with Lab(NODES, progress=progress) as lab:
         lab.install(_CHART)
-        lab.apply(_POOL, workloads.web("web", replicas=NODES))
+        lab.apply(POOL, workloads.web("web", replicas=NODES))
         lab.wait_for_rollout("deployment/web")
         names = [f"door-{number}" for number in range(_DOORS)]
         lab.apply(*(workloads.service(name, selector={"app": "web"}) for name in names))

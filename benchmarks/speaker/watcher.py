@@ -6,90 +6,47 @@ what it learns changes nobody's cache.
 
 from __future__ import annotations
 
-import select
 import socket
-import threading
-import time
-from collections import defaultdict
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Self
 
-from lab.owners import Answer
+from benchmarks.speaker.poller import INTERVAL, Poller
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from benchmarks.speaker.frames import Asker
 
-INTERVAL: Final = 0.005
-"""Seconds between two questions for an address: the resolution of what is measured."""
 _ALL_PROTOCOLS: Final = 3
 _OCTETS: Final = 2048
 
 
-class Watcher:
-    """Asks, in a thread, for what `ask` said last."""
+class Watcher(Poller):
+    """Of an answer, `mac` is the hardware address that it names."""
 
     def __init__(self, via: socket.socket, asker: Asker, interval: float = INTERVAL) -> None:
         """`via`: an AF_PACKET socket of that host, not yet bound; it is closed at the end."""
-        self._asker = asker
-        self._interval = interval
+        super().__init__([via], interval)
         self._socket = via
-        self._questions: tuple[bytes, ...] = ()
-        self._answers: dict[bytes, list[Answer]] = defaultdict(list)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watcher")
+        self._asker = asker
+        self._questions: dict[str, bytes] = {}
 
     def __enter__(self) -> Self:
         self._socket.bind(("eth0", _ALL_PROTOCOLS))
-        self._socket.setblocking(False)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        self._thread.join()
-        self._socket.close()
+        return super().__enter__()
 
     def ask(self, addresses: Sequence[str]) -> None:
-        """From now on for these and no others."""
-        self._questions = tuple(map(self._asker.question, addresses))
+        # Added before they are asked: the thread may be asking the former ones still.
+        self._questions |= {address: self._asker.question(address) for address in addresses}
+        super().ask(addresses)
 
-    def answers(self, address: str, since: float = 0.0) -> list[Answer]:
-        """In the order they came; `since` in seconds of time.monotonic()."""
-        known = self._answers[ip_address(address).packed]
-        return [each for each in list(known) if each.time >= since]
+    def _send(self, address: str) -> None:
+        self._socket.send(self._questions[address])
 
-    def forget(self) -> None:
-        """All that was answered so far."""
-        self._answers = defaultdict(list)
-
-    def _run(self) -> None:
-        due = time.monotonic()
-        while not self._closing.is_set():
-            now = time.monotonic()
-            if now >= due:
-                for question in self._questions:
-                    self._send(question)
-                due = max(due + self._interval, now)
-            if select.select([self._socket], [], [], max(due - time.monotonic(), 0.0))[0]:
-                self._receive()
-
-    def _send(self, question: bytes) -> None:
-        try:
-            self._socket.send(question)
-        except OSError:
-            # The LAN is as it is: a question that was not sent is one that was not answered.
-            return
-
-    def _receive(self) -> None:
-        frame, about = self._socket.recvfrom(_OCTETS)
-        if about[2] == socket.PACKET_OUTGOING:
-            return
-        answered = self._asker.answered(frame)
-        if answered is not None:
-            address, mac = answered
-            self._answers[address].append(Answer(time.monotonic(), mac.hex(":")))
+    def _receive(self, via: socket.socket) -> tuple[str, str] | None:
+        frame, about = via.recvfrom(_OCTETS)
+        answered = None if about[2] == socket.PACKET_OUTGOING else self._asker.answered(frame)
+        if answered is None:
+            return None
+        address, mac = answered
+        return str(ip_address(address)), mac.hex(":")

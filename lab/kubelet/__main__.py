@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lab
+from lab import binaries
 from lab.addressing import CONTROL_PLANE, HostAddresses, plan
 from lab.api_client import Api, Listed
 from lab.binaries import KUBERNETES_VERSION
@@ -82,7 +83,7 @@ async def serve(folder: Path, host: HostAddresses, url: str) -> None:
             log_folder=folder / "logs",
             # There is no service proxy in the lab, so pods reach the API server where it listens.
             service_environment={"KUBERNETES_SERVICE_HOST": address, "KUBERNETES_SERVICE_PORT": port},
-            installation=Installation(Path(sys.executable), Path(lab.__file__).parent),
+            installation=Installation(Path(sys.executable), Path(lab.__file__).parent, binaries.find),
         )
         node = Node(api, host, KUBERNETES_VERSION)
         await node.register()

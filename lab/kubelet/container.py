@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.api_client import UNREACHABLE, ApiError
+from lab.errors import LabError
 from lab.kubelet import capabilities, environment, probes
 from lab.kubelet.clock import now
 from lab.kubelet.environment import ConfigError
@@ -146,7 +147,7 @@ class Container:
         """Everything the process needs; None, with the reason in the status, if something is missing now."""
         try:
             return await self._prepare()
-        except UnknownImageError as error:
+        except (UnknownImageError, LabError) as error:
             reason, message = "ErrImagePull", str(error)
         except (ConfigError, ValueError) as error:
             reason, message = "CreateContainerConfigError", str(error)
@@ -168,9 +169,12 @@ class Container:
         wanted = context.get("capabilities", {})
         group = context.get("runAsGroup", user)
         own = {context["fsGroup"]} if "fsGroup" in context else set[int]()
+        argv = command_line(spec, setting.installation, variables)
         needed = {sys.prefix, sys.base_prefix, str(setting.installation.lab.parent)}
+        if Path(argv[0]).is_absolute():
+            needed.add(str(Path(argv[0]).parent))
         return Sandbox(
-            argv=command_line(spec, setting.installation, variables),
+            argv=argv,
             environment=variables,
             directory=spec.get("workingDir", "/"),
             hostname=setting.hostname,

@@ -25,6 +25,7 @@ CONTROLLER = {
 AGENT = {
     ("", "services"): READ,
     ("", "nodes"): READ,
+    ("networking.k8s.io", "servicecidrs"): READ,
     ("discovery.k8s.io", "endpointslices"): READ,
     ("heraldlb.io", "addresspools"): READ,
     ("heraldlb.io", "l2announcements"): READ,

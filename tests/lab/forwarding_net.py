@@ -5,8 +5,8 @@
                    gateway 192.168.77.254
 
 IPv6 alike. The client routes everything but the LAN to node-1, as if that one announced all addresses. Nodes send
-what they do not know to the gateway, which takes addresses of Services for its own: what arrives there has left a
-node untouched. Sockets are made in their namespace and then served by the test's own event loop.
+what they do not know to the gateway: what arrives there has left a node untouched. Sockets are made in their
+namespace and then served by the test's own event loop.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from heraldlb.forwarding.readback import KernelReader, open_socket
 from lab.namespaces import Surroundings, named, run_in
 from tests.lab.sctp import PROTOCOL as SCTP
 from tests.lab.sctp import SctpServer, ask_sctp
-from tests.unit.forwarding.cases import CLIENT, NODES, SERVICE_CIDRS, view
+from tests.unit.forwarding.cases import CLIENT, NODE_ADDRESS, NODES, POD, SERVICE_CIDRS, view
 
-__all__ = ["CLIENT", "NODES", "Answer", "Connection", "Net", "network", "view"]
+__all__ = ["CLIENT", "NODES", "NODE_ADDRESS", "POD", "Answer", "Connection", "Net", "network", "view"]
 
 GATEWAY = "lan"
 SERVICE_NETWORKS = ("172.16.0.0/16", "fd00:16::/64", "203.0.113.0/24", "2001:db8::/64", *SERVICE_CIDRS)
-"""Of all addresses of Services, which the gateway takes for its own."""
+"""Of all addresses of Services."""
 HOSTS = (GATEWAY, "client", *NODES, "pod-1", "pod-2")
 
 ANSWER_SECONDS = 10.0
@@ -95,6 +95,10 @@ class Net:
     def forwarder(self, host: str, nft: Nft | None = None, *, chunk: int = CHUNK) -> Forwarder:
         """A new forwarder for that host, as of a process that has just started."""
         return Forwarder(nft or self.nft(host), KernelReader(lambda: self.netlink(host)), chunk=chunk)
+
+    def open_gateway(self) -> None:
+        """From now on the gateway takes all addresses of Services for its own."""
+        _ip(self.prefix + GATEWAY, [f"route add local {network} dev lo" for network in SERVICE_NETWORKS])
 
     def run(self, host: str, *command: str) -> str:
         """The output of a command run on that host. Raises CalledProcessError."""
@@ -259,7 +263,6 @@ def _build(prefix: str) -> None:
             "address add fd77::254/64 dev br0 nodad",
             *(f"route add 10.244.{number}.0/24 via 192.168.77.{number}" for number in (1, 2)),
             *(f"route add fd00:244:{number}::/64 via fd77::{number}" for number in (1, 2)),
-            *(f"route add local {network} dev lo" for network in SERVICE_NETWORKS),
         ],
     )
     _ip(

@@ -61,6 +61,7 @@ async def serve(net: Net, family: Family) -> None:
     for node in NODES:
         await net.serve(node, family, "TCP", TARGET)
         await net.serve(node, family, "TCP", NODE_PORT, name="gateway")
+    net.open_gateway()
     for port in (80, 81):
         await net.serve(GATEWAY_HOST, family, "TCP", port, name="gateway")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from heraldlb.agent import switching as switching_module
 from heraldlb.agent.switching import ForwardingSwitch
 from heraldlb.api.endpoints import Endpoint, EndpointPort
 from heraldlb.api.ranges import FAMILIES, Family
@@ -27,7 +27,6 @@ from heraldlb.api.reasons import Reason
 from heraldlb.api.services import ServicePort
 from heraldlb.forwarding import detour, evidence, mode, ping
 from heraldlb.forwarding.detour import Detours
-from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.frame import TABLE, WORDS
 from heraldlb.forwarding.mode import Mode, Stance
 from heraldlb.forwarding.model import Frame, Plan
@@ -99,6 +98,14 @@ OURS = {f"table {words.ip} {TABLE}" for words in WORDS.values()}
 THEIRS = {f"table {words.ip} kube-proxy" for words in WORDS.values()}
 
 
+def programmed(net: Net) -> bool:
+    """Ours have the Service in both families, and not just its tables."""
+    return tables(net) >= OURS and all(
+        f"{VIP[family]} . tcp . 80" in net.run(NODE, "nft", "list", "table", WORDS[family].ip, TABLE)
+        for family in FAMILIES
+    )
+
+
 async def found(net: Net, *, closely: bool = True) -> Evidence:
     """Gathered on the node."""
     where = Surroundings(network=named(net.prefix + NODE))
@@ -110,7 +117,7 @@ async def found(net: Net, *, closely: bool = True) -> Evidence:
 async def answering(net: Net, place: Heartbeat, said: str, metrics: str = "") -> AsyncIterator[None]:
     """A process on the node that answers there, and about its metrics."""
     port = int(place.split(":")[2].split("/")[0])
-    sock = net.socket(NODE, "IPv4", socket.SOCK_STREAM)
+    sock = net.socket(NODE, "IPv4", "TCP")
     sock.bind(("127.0.0.1", port))
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -170,7 +177,7 @@ async def test_legacy_iptables_count_as_rules_of_an_iptables_proxy_that_lives(ne
 @both_families
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 async def test_while_both_program_ours_decide_and_connections_work(net: Net, family: Family, first: str) -> None:
-    forwarder = Forwarder(net.nft(NODE))
+    forwarder = net.forwarder(NODE)
     if first == "ours":
         await forwarder.apply(ours())
         theirs(net)
@@ -186,7 +193,7 @@ async def test_while_both_program_ours_decide_and_connections_work(net: Net, fam
 @both_families
 async def test_while_both_program_local_traffic_keeps_its_source(net: Net, family: Family) -> None:
     theirs(net)
-    await Forwarder(net.nft(NODE)).apply(ours("Local"))
+    await net.forwarder(NODE).apply(ours("Local"))
     assert {answer.seen for answer in await net.gather("client", VIP[family], 80)} == {CLIENT[family]}
 
 
@@ -203,7 +210,7 @@ class Events:
 @contextlib.asynccontextmanager
 async def switching(net: Net, chosen: Mode = Mode.AUTO) -> AsyncIterator[tuple[ForwardingSwitch, Events]]:
     """An agent's part in it; when it ends its rules stay, as an agent's do."""
-    forwarder, events = Forwarder(net.nft(NODE)), Events()
+    forwarder, events = net.forwarder(NODE), Events()
 
     async def forward() -> None:
         await forwarder.apply(ours())
@@ -218,6 +225,7 @@ async def switching(net: Net, chosen: Mode = Mode.AUTO) -> AsyncIterator[tuple[F
         NODE,
         recorder,
         lambda closely: found(net, closely=closely),
+        lambda: run_in(Surroundings(network=named(net.prefix + NODE)), evidence.glance),
         no,
         work=[forward],
         remove=forwarder.remove,
@@ -235,7 +243,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stances change, and are looked at, within a moment."""
     monkeypatch.setattr(mode, "STEADY", 0.5)
     monkeypatch.setattr(mode, "GONE", 0.5)
-    monkeypatch.setattr("heraldlb.agent.switching.LOOK_PERIOD", 0.1)
+    monkeypatch.setattr(switching_module, "LOOK_PERIOD", 0.1)
 
 
 async def dial_until(net: Net, family: Family, done: Awaitable[None]) -> list[str]:
@@ -252,7 +260,7 @@ async def dial_until(net: Net, family: Family, done: Awaitable[None]) -> list[st
 @pytest.mark.usefixtures("impatient")
 async def test_no_connection_is_lost_while_one_takes_over_from_the_other(net: Net, family: Family) -> None:
     async with switching(net) as (switch, events):
-        await until("we forward", lambda: tables(net) >= OURS)
+        await until("we forward", lambda: programmed(net))
         through_us = await net.connect("client", VIP[family], 80)
         async with answering(net, Heartbeat.KUBE_PROXY_MODE, "nftables"):
             await until("it is seen to lack rules", lambda: "has no rules" in (switch.stance or NOTHING).reason)
@@ -264,7 +272,7 @@ async def test_no_connection_is_lost_while_one_takes_over_from_the_other(net: Ne
             assert tables(net) >= THEIRS
             assert (switch.stance or NOTHING).proxy == "kube-proxy (nftables)"
         # Its process is gone, its rules are not.
-        answered = await dial_until(net, family, until("we forward again", lambda: tables(net) >= OURS))
+        answered = await dial_until(net, family, until("we forward again", lambda: programmed(net)))
         assert (answered[0], answered[-1]) == ("pod-2", "pod-1")
         assert (await through_us.ask()).backend == "pod-1"
         assert (await through_them.ask()).backend == "pod-2"
@@ -278,14 +286,14 @@ async def test_a_changed_mode_is_followed_by_the_next_agent(net: Net) -> None:
     theirs(net)
     async with answering(net, Heartbeat.KUBE_PROXY_MODE, "nftables"):
         async with switching(net, Mode.FULL):
-            await until("we forward beside it", lambda: tables(net) == OURS | THEIRS)
+            await until("we forward beside it", lambda: programmed(net) and tables(net) >= THEIRS)
         established = await net.connect("client", VIP["IPv4"], 80)
         assert established.first.backend == "pod-1"
         async with switching(net, Mode.AUTO):
             answered = await dial_until(net, "IPv4", until("ours are gone", lambda: tables(net) == THEIRS))
         assert answered[-1] == "pod-2"
         async with switching(net, Mode.FULL):
-            await until("we forward again", lambda: tables(net) == OURS | THEIRS)
+            await until("we forward again", lambda: programmed(net) and tables(net) >= THEIRS)
         async with switching(net, Mode.OFF):
             answered = await dial_until(net, "IPv4", until("ours are gone", lambda: tables(net) == THEIRS))
         assert (await established.ask()).backend == "pod-1"
@@ -295,7 +303,7 @@ async def test_a_changed_mode_is_followed_by_the_next_agent(net: Net) -> None:
 async def test_the_cleanup_command_removes_all_tables_of_ours_and_no_others(net: Net) -> None:
     theirs(net)
     before = net.run(NODE, "nft", "list", "ruleset")
-    await Forwarder(net.nft(NODE)).apply(ours())
+    await net.forwarder(NODE).apply(ours())
     await net.nft(NODE).apply(ping.full([]) + detour.full(Detours()))
     assert len(tables(net)) == 7
     for _ in range(2):
@@ -305,11 +313,25 @@ async def test_the_cleanup_command_removes_all_tables_of_ours_and_no_others(net:
         assert net.run(NODE, "nft", "list", "ruleset") == before
 
 
+async def test_rules_that_vanish_are_missed_long_before_the_next_look(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switching_module, "LOOK_PERIOD", 10 * PATIENCE)
+    monkeypatch.setattr(switching_module, "GLANCE_PERIOD", 0.1)
+    theirs(net)
+    async with answering(net, Heartbeat.KUBE_PROXY_MODE, "nftables"), switching(net) as (switch, _):
+        await until("it is left to the other", lambda: switch.stance is not None and not switch.stance.forwards)
+        for words in WORDS.values():
+            net.run(NODE, "nft", "delete", "table", words.ip, "kube-proxy")
+        await until("we forward", lambda: programmed(net))
+        assert (await net.ask("client", VIP["IPv4"], 80)).backend == "pod-1"
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_ipvs_that_answers_arp_for_all_is_told_of_once(net: Net) -> None:
     net.run(NODE, "ip", "link", "add", IPVS_LINK, "type", "bridge")
     async with switching(net, Mode.FULL) as (_, events):
         await until("a warning", lambda: bool(events.happenings))
-        await until("we forward", lambda: tables(net) >= OURS)
+        await until("we forward", lambda: programmed(net))
     [told] = events.happenings
     assert (told.reason, told.subject.kind, told.subject.id.name) == (Reason.KERNEL_ANSWERS_ARP, "Node", NODE)

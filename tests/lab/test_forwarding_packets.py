@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import Any
 
 import pytest
 
@@ -19,16 +18,11 @@ from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.plan import make_plan
 from lab.namespaces import NAMED
-from tests.lab.forwarding_net import CLIENT, NODE_ADDRESS, NODES, POD, Answer, Net, network, view
-from tests.unit.forwarding.builders import WEB, service, slice_of
-
-VIP: dict[Family, str] = {"IPv4": "172.16.0.1", "IPv6": "fd00:16::1"}
-CLUSTER_IP: dict[Family, str] = {"IPv4": "10.96.0.1", "IPv6": "fd00:96::1"}
-EXTERNAL_IP: dict[Family, str] = {"IPv4": "203.0.113.1", "IPv6": "2001:db8::1"}
-NODE_PORT, TARGET = 30080, 8080
+from tests.lab.forwarding_net import NODE_ADDRESS, NODES, Answer, Net, network, view
+from tests.unit.forwarding.builders import WEB, slice_of
+from tests.unit.forwarding.cases import TARGET, VIP, pods, web
 
 both_families = pytest.mark.parametrize("family", FAMILIES)
-both_protocols = pytest.mark.parametrize("protocol", ["TCP", "UDP"])
 
 
 @pytest.fixture
@@ -38,29 +32,6 @@ async def net() -> AsyncIterator[Net]:
             yield built
         finally:
             await built.stop_servers()
-
-
-def web(protocol: Protocol = "TCP", **fields: Any) -> Service:
-    """A dual-stack LoadBalancer Service with every kind of address."""
-    return service(
-        **{
-            "type": "LoadBalancer",
-            "cluster_ips": tuple(CLUSTER_IP.values()),
-            "ingress": tuple(VIP.values()),
-            "external_ips": tuple(EXTERNAL_IP.values()),
-            "ports": (ServicePort("http", protocol, 80, NODE_PORT),),
-            **fields,
-        }
-    )
-
-
-def pods(*names: str) -> list[Endpoint]:
-    """Both addresses of each pod as endpoints."""
-    return [
-        Endpoint(ip_address(POD[family][name]), name.replace("pod", "node"))
-        for name in names
-        for family in FAMILIES
-    ]
 
 
 def plan_for(node: str, subject: Service, endpoints: list[Endpoint]) -> Plan:
@@ -86,109 +57,6 @@ async def serve(net: Net, family: Family, protocol: Protocol = "TCP") -> None:
 
 def names(answers: set[Answer]) -> set[str]:
     return {answer.backend for answer in answers}
-
-
-@both_families
-@both_protocols
-async def test_every_outside_address_reaches_both_endpoints(net: Net, family: Family, protocol: Protocol) -> None:
-    await serve(net, family, protocol)
-    await program(net, web(protocol), pods("pod-1", "pod-2"))
-    dialled = [
-        (VIP[family], 80),
-        (EXTERNAL_IP[family], 80),
-        *((NODE_ADDRESS[family][node], NODE_PORT) for node in NODES),
-    ]
-    for address, port in dialled:
-        assert names(await net.gather("client", address, port, protocol)) == {"pod-1", "pod-2"}, address
-
-
-@both_families
-@both_protocols
-async def test_pods_and_nodes_reach_every_address_too(net: Net, family: Family, protocol: Protocol) -> None:
-    await serve(net, family, protocol)
-    await program(net, web(protocol), pods("pod-1", "pod-2"))
-    for host in ("pod-2", "node-1"):
-        for address, port in (
-            (CLUSTER_IP[family], 80),
-            (VIP[family], 80),
-            (NODE_ADDRESS[family]["node-1"], NODE_PORT),
-        ):
-            assert names(await net.gather(host, address, port, protocol)) == {"pod-1", "pod-2"}, (host, address)
-
-
-@both_families
-async def test_a_pod_keeps_its_address_on_the_way_to_a_cluster_ip(net: Net, family: Family) -> None:
-    await serve(net, family)
-    await program(net, web(), pods("pod-2"))
-    assert await net.ask("pod-1", CLUSTER_IP[family], 80) == Answer("pod-2", POD[family]["pod-1"])
-
-
-@both_families
-async def test_outside_clients_are_masqueraded_so_that_answers_come_back_the_same_way(
-    net: Net, family: Family
-) -> None:
-    await serve(net, family)
-    await program(net, web(), pods("pod-2"))
-    assert await net.ask("client", VIP[family], 80) == Answer("pod-2", NODE_ADDRESS[family]["node-1"])
-
-
-@both_families
-@both_protocols
-async def test_a_pod_reaches_itself_through_its_service(net: Net, family: Family, protocol: Protocol) -> None:
-    await serve(net, family, protocol)
-    await program(net, web(protocol), pods("pod-1"))
-    for address in (CLUSTER_IP[family], VIP[family]):
-        answer = await net.ask("pod-1", address, 80, protocol)
-        assert answer.backend == "pod-1"
-        assert answer.seen != POD[family]["pod-1"]
-
-
-@both_families
-async def test_external_local_keeps_the_clients_address_and_the_node(net: Net, family: Family) -> None:
-    await serve(net, family)
-    await program(net, web(external_traffic_policy="Local"), pods("pod-1", "pod-2"))
-    expected = {Answer("pod-1", CLIENT[family])}
-    assert await net.gather("client", VIP[family], 80) == expected
-    assert await net.gather("client", NODE_ADDRESS[family]["node-1"], NODE_PORT) == expected
-    assert await net.ask("client", NODE_ADDRESS[family]["node-2"], NODE_PORT) == Answer("pod-2", CLIENT[family])
-
-
-@both_families
-async def test_external_local_without_an_endpoint_here_drops_outside_traffic_only(net: Net, family: Family) -> None:
-    await serve(net, family)
-    await program(net, web(external_traffic_policy="Local"), pods("pod-2"))
-    assert await net.is_silent("client", VIP[family], 80)
-    assert await net.is_silent("client", NODE_ADDRESS[family]["node-1"], NODE_PORT)
-    assert await net.ask("client", NODE_ADDRESS[family]["node-2"], NODE_PORT) == Answer("pod-2", CLIENT[family])
-    assert await net.ask("pod-1", VIP[family], 80) == Answer("pod-2", POD[family]["pod-1"])
-    assert await net.ask("node-1", VIP[family], 80) == Answer("pod-2", NODE_ADDRESS[family]["node-1"])
-
-
-@both_families
-async def test_internal_local_stays_on_the_node_and_drops_where_none_is(net: Net, family: Family) -> None:
-    await serve(net, family)
-    await program(net, web(internal_traffic_policy="Local"), pods("pod-2"))
-    assert await net.is_silent("pod-1", CLUSTER_IP[family], 80)
-    assert (await net.ask("pod-2", CLUSTER_IP[family], 80)).backend == "pod-2"
-    assert (await net.ask("client", VIP[family], 80)).backend == "pod-2"
-
-
-@both_families
-@both_protocols
-async def test_without_endpoints_connections_are_refused_at_once(
-    net: Net, family: Family, protocol: Protocol
-) -> None:
-    await program(net, web(protocol), [])
-    for host, address, port in (
-        ("client", VIP[family], 80),
-        ("client", NODE_ADDRESS[family]["node-2"], NODE_PORT),
-        ("pod-1", CLUSTER_IP[family], 80),
-        ("node-1", CLUSTER_IP[family], 80),
-    ):
-        # A datagram that the node itself sends is refused by sendto() already, before the ICMP message arrives.
-        refusal = PermissionError if (host, protocol) == ("node-1", "UDP") else ConnectionRefusedError
-        with pytest.raises(refusal):
-            await net.ask(host, address, port, protocol)
 
 
 @both_families
@@ -326,12 +194,6 @@ def _packets(net: Net, chain: str) -> list[int]:
     listed = json.loads(net.run("node-1", "nft", "-j", "list", "chain", "inet", "watch", chain))["nftables"]
     rules = [entry["rule"] for entry in listed if "rule" in entry]
     return [part["counter"]["packets"] for rule in rules for part in rule["expr"] if "counter" in part]
-
-
-async def test_sctp_rules_are_taken_by_the_kernel(net: Net) -> None:
-    applied = await net.forwarder("node-1").apply(plan_for("node-1", web("SCTP"), pods("pod-1", "pod-2")))
-    assert applied.quarantined == ()
-    assert "172.16.0.1 . sctp . 80 : goto external-2" in net.run("node-1", "nft", "list", "table", "ip", "heraldlb")
 
 
 def test_the_network_leaves_nothing_behind_also_after_a_failure() -> None:

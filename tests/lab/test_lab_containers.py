@@ -12,7 +12,7 @@ from lab.kubelet.environment import ConfigError, PodFacts, resolve
 from lab.kubelet.images import Installation, UnknownImageError, command_line
 from lab.kubelet.status import ContainerReport, phase
 
-INSTALLATION = Installation(Path("/env/bin/python"), Path("/repo/lab"))
+INSTALLATION = Installation(Path("/env/bin/python"), Path("/repo/lab"), lambda name: Path("/found") / name)
 POD = {
     "metadata": {"name": "p", "namespace": "n", "uid": "u", "labels": {"a/b": "c"}},
     "spec": {"nodeName": "node-1"},
@@ -37,6 +37,11 @@ FACTS = PodFacts(POD, ("10.0.0.1", "fd00::1"), ("192.0.2.1",))
 def test_command_lines_follow_the_api(container: dict[str, Any], expected: list[str]) -> None:
     image = "registry.example:5000/team/heraldlb:1.0@sha256:00"
     assert command_line({"image": image, **container}, INSTALLATION, {"NODE": "one"}) == expected
+
+
+def test_images_of_other_programs_are_found_by_name() -> None:
+    found = command_line({"image": "lab/coredns:1", "args": ["-conf", "/Corefile"]}, INSTALLATION, {})
+    assert found == ["/found/coredns", "-conf", "/Corefile"]
 
 
 def test_an_image_that_stands_for_nothing_is_refused_with_those_that_do() -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from heraldlb.agent.pinging import PingRole
 from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.forwarding import ping as ping_table
+from heraldlb.forwarding.watch import TableWatch
 from lab.waiting import wait_for
 from tests.lab.forwarding_net import POD, Net, network
 
@@ -117,14 +119,25 @@ async def test_switched_off_it_leaves_nothing_of_what_was_there(net: Net) -> Non
     assert not await ping(net, "client", OURS["IPv4"])
 
 
-async def test_a_table_that_somebody_touched_is_made_anew_at_once_when_told(net: Net) -> None:
-    async with answering(net) as role:
+@pytest.mark.parametrize(
+    "meddling", [("flush", "ruleset"), ("delete", "table", "inet", "heraldlb-ping")], ids=" ".join
+)
+async def test_a_table_that_somebody_meddles_with_is_made_anew_at_once(net: Net, meddling: tuple[str, ...]) -> None:
+    nft = net.nft("node-1")
+    watch = TableWatch(nft.ran, lambda: net.netlink("node-1"))
+    role = PingRole(nft, answer=True)
+    watch.subscribe(ping_table.TABLE, role.touched)
+    running = [asyncio.create_task(each()) for each in (watch.run, role.run)]
+    try:
         role.want(ALL)
         await until("the address to be in the kernel", lambda: OURS["IPv4"] in table(net))
-        net.run("node-1", "nft", "flush", "ruleset")
-        role.touched()
-        await until("the address to be in the kernel", lambda: OURS["IPv4"] in table(net))
+        net.run("node-1", "nft", *meddling)
+        await until("the address to be back", lambda: OURS["IPv4"] in table(net))
         assert await ping(net, "client", OURS["IPv4"])
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
 
 
 @both_families

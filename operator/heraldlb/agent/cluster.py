@@ -11,6 +11,7 @@ from heraldlb.api.nodes import Node, parse_node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.serviceaddress import ServiceAddress, parse_service_address, record_key
+from heraldlb.api.servicecidrs import ServiceCIDR, parse_service_cidr
 from heraldlb.api.services import Service, parse_service
 from heraldlb.kube.mirror import Change, Mirror
 
@@ -51,6 +52,7 @@ class Cluster:
         self.services: Mirror[Service] = Mirror(parse_service)
         self.slices: Mirror[EndpointSlice] = Mirror(parse_endpoint_slice)
         self.nodes: Mirror[Node] = Mirror(parse_node)
+        self.service_cidrs: Mirror[ServiceCIDR] = Mirror(parse_service_cidr)
         self.records: Mirror[ServiceAddress] = Mirror(parse_service_address)
         self.announcements: Mirror[L2Announcement] = Mirror(parse_announcement)
         self.alive: frozenset[str] = frozenset()

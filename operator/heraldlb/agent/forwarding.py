@@ -85,7 +85,11 @@ class ForwardingRole:
         self._changed.set()
 
     async def remove(self) -> None:
-        """Leave no rule, while `run` does not. Raises NftError."""
+        """Leave no rule, while `run` does not; it will plan everything anew. Raises NftError."""
+        self._plan = None
+        self._touched.clear()
+        self._triggers.clear()
+        self.metrics.pending = 0
         await self._forwarder.remove()
 
     def slice_changed(self, change: Change[EndpointSlice]) -> None:

@@ -34,8 +34,9 @@ from heraldlb.api.group import AGENT_NAME
 from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
-from heraldlb.forwarding import cleanup
-from heraldlb.forwarding.evidence import gather
+from heraldlb.api.servicecidrs import ServiceCIDR
+from heraldlb.forwarding import cleanup, detour, ping
+from heraldlb.forwarding.evidence import gather, glance
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.healthserver import HealthServer
 from heraldlb.forwarding.localaddresses import LocalAddresses
@@ -46,7 +47,15 @@ from heraldlb.forwarding.onlink import on_link
 from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube import credentials
-from heraldlb.kube.client import ENDPOINT_SLICES, L2_ANNOUNCEMENTS, NODES, SERVICE_ADDRESSES, SERVICES, Api
+from heraldlb.kube.client import (
+    ENDPOINT_SLICES,
+    L2_ANNOUNCEMENTS,
+    NODES,
+    SERVICE_ADDRESSES,
+    SERVICE_CIDRS,
+    SERVICES,
+    Api,
+)
 from heraldlb.kube.feed import Feed, Subscription
 from heraldlb.kube.mirror import Change
 from heraldlb.kube.recorder import Recorder
@@ -85,9 +94,9 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
         for task in (working, stopping):
             task.cancel()
         [outcome, _] = await asyncio.gather(working, stopping, return_exceptions=True)
+        await agent.clean_up()
         if isinstance(outcome, Exception):
             raise outcome
-        await agent.clean_up()
 
 
 class Agent:
@@ -140,6 +149,9 @@ class Agent:
             Subscription(SERVICES, cluster.services, lambda change: self._service_changed(change.key), direct=True),
             Subscription(ENDPOINT_SLICES, cluster.slices, self._slice_changed, direct=True),
             Subscription(SERVICE_ADDRESSES, cluster.records, self._record_changed, direct=True),
+            Subscription(
+                SERVICE_CIDRS, cluster.service_cidrs, self._service_cidr_changed, direct=True, optional=True
+            ),
         ]
 
     async def work(self, feed: Feed) -> None:
@@ -171,7 +183,7 @@ class Agent:
         if self._uninstalling is None or not self._uninstalling.deleted:
             return
         try:
-            await Nft().apply(cleanup.removal())
+            await self._nft.apply(cleanup.removal())
         except NftError as error:
             log.warning("Herald's tables could not be removed; run heraldlb cleanup on the node: %s", error)
         else:
@@ -200,6 +212,9 @@ class Agent:
         )
         detours = self._detour_role(settings, keep=settings.keep_connections)
         pinging = PingRole(self._nft, answer=settings.answer_ping)
+        self._watch.subscribe(ping.TABLE, pinging.touched)
+        for table in detour.TABLES:
+            self._watch.subscribe(table, detours.touched)
         speaking = SpeakingRole(self._cluster, settings, self._rulebook, speaker, pinging)
         self._work += [
             key_file.follow,
@@ -237,6 +252,7 @@ class Agent:
             settings.node_name,
             self._recorder,
             lambda closely: gather(closely=closely),
+            glance,
             CiliumConfig(self._api).replaces,
             work=[
                 role.run,
@@ -267,6 +283,11 @@ class Agent:
             self._tally.take(change)
             self._statuses.take(change)
 
+    def _at_work(self) -> ForwardingRole | None:
+        """The forwarder while it forwards; when it begins, it takes in everything anyway."""
+        stance = self._switch.stance
+        return self._forwarding if stance is not None and stance.forwards else None
+
     def _services_changed(self, services: Iterable[NamespacedName]) -> None:
         for service in services:
             self._service_changed(service)
@@ -278,12 +299,12 @@ class Agent:
             self._speaking.touch(addresses)
         if self._statuses is not None:
             self._statuses.reconsider(addresses)
-        if self._forwarding is not None:
-            self._forwarding.touch([service])
+        if (forwarding := self._at_work()) is not None:
+            forwarding.touch([service])
 
     def _slice_changed(self, change: Change[Any]) -> None:
-        if self._forwarding is not None:
-            self._forwarding.slice_changed(change)
+        if (forwarding := self._at_work()) is not None:
+            forwarding.slice_changed(change)
         for service in self._cluster.slice_changed(change):
             self._service_changed(service)
 
@@ -295,8 +316,12 @@ class Agent:
         self._lost_nodes.look()
         if self._detours is not None:
             self._detours.touch()
-        if self._forwarding is not None:
-            self._forwarding.touch()
+        if (forwarding := self._at_work()) is not None:
+            forwarding.touch()
+
+    def _service_cidr_changed(self, change: Change[ServiceCIDR]) -> None:
+        if change.before != change.after and (forwarding := self._at_work()) is not None:
+            forwarding.touch()
 
     def _rules_changed(self) -> None:
         self._rulebook.forget()

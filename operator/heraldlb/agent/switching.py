@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +22,9 @@ log = logging.getLogger(__name__)
 LOOK_PERIOD = 10.0
 """Seconds between looks at what other proxies do. A look is some questions on loopback and netlink, about 5 ms."""
 
+GLANCE_PERIOD = 1.0
+"""Seconds between glances, which find out whether a look is due: others' rules have come, or are gone."""
+
 STRICT_ARP = (
     "IPVS has the addresses of Services on a link of this node, whose kernel therefore answers ARP for all of them,"
     " whichever node announces them. Set ipvs.strictARP: true in kube-proxy's configuration, or on the node:"
@@ -32,6 +34,8 @@ STRICT_ARP = (
 Work = Callable[[], Coroutine[Any, Any, None]]
 Gather = Callable[[bool], Awaitable[Evidence]]
 """What is on the node; told whether to look closely. May raise OSError."""
+Glance = Callable[[], Hashable]
+"""Something that changes when others' rules come or go. May raise OSError."""
 
 
 class ForwardingSwitch:
@@ -43,6 +47,7 @@ class ForwardingSwitch:
         node_name: str,
         recorder: Recorder,
         gather: Gather,
+        glance: Glance,
         cilium_replaces: Callable[[], Awaitable[bool]],
         *,
         work: Sequence[Work],
@@ -54,6 +59,7 @@ class ForwardingSwitch:
         self._node_name = node_name
         self._recorder = recorder
         self._gather = gather
+        self._glance = glance
         self._cilium_replaces = cilium_replaces
         self._work = work
         self._remove = remove
@@ -61,7 +67,7 @@ class ForwardingSwitch:
         self._running: asyncio.Task[None] | None = None
         self._removed = False
         self._arp_told = False
-        self._changed = asyncio.Event()
+        self._glanced: Hashable = None
 
     @property
     def mode(self) -> Mode:
@@ -73,32 +79,27 @@ class ForwardingSwitch:
         """What the node does; None until that has been found out."""
         return self._stance
 
-    def look(self) -> None:
-        """Something may have changed about other proxies."""
-        self._changed.set()
-
     async def run(self) -> None:
         """Look, and act on it, for ever."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                self._changed.clear()
+                self._glanced = self._seen()
                 await self._consider(tasks)
                 await self._pause()
 
     async def _consider(self, tasks: asyncio.TaskGroup) -> None:
         try:
             evidence = await self._evidence()
-        except OSError as error:
-            log.warning("other service proxies could not be looked for: %s", error)
-            evidence = None
-        if evidence is not None:
+        except Exception:
+            # Whatever it is, it must not take the speaker along, nor leave Services to nobody.
+            log.exception("other service proxies could not be looked for")
+            unknown = Stance(True, "other service proxies could not be looked for")
+            stance = replace(self._stance, doubted=None) if self._stance is not None else unknown
+        else:
             self._warn(evidence)
+            stance = modes.judge(self._stance, sight(evidence), time.monotonic(), ours=evidence.ours)
         if self._mode is not Mode.AUTO:
             stance = modes.chosen(self._mode)
-        elif evidence is not None:
-            stance = modes.judge(self._stance, sight(evidence), time.monotonic(), ours=evidence.ours)
-        else:
-            return
         self._tell(stance)
         self._stance = stance
         if stance.forwards:
@@ -134,11 +135,21 @@ class ForwardingSwitch:
                 self._removed = True
 
     async def _pause(self) -> None:
-        review = self._stance.review if self._stance is not None else None
-        wait = LOOK_PERIOD if review is None else min(LOOK_PERIOD, max(review - time.monotonic(), 0.0))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                await self._changed.wait()
+        """Until it is time to look again."""
+        due = time.monotonic() + LOOK_PERIOD
+        if self._stance is not None and self._stance.review is not None:
+            due = min(due, self._stance.review)
+        while self._seen() == self._glanced:
+            wait = due - time.monotonic()
+            if wait <= 0:
+                return
+            await asyncio.sleep(min(wait, GLANCE_PERIOD))
+
+    def _seen(self) -> Hashable:
+        try:
+            return self._glance()
+        except OSError:
+            return None
 
     def _tell(self, stance: Stance) -> None:
         former = self._stance

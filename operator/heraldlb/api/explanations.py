@@ -287,6 +287,11 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             " -tlnp` on the node shows which. It is tried again every few seconds.",
             event=Event(Process.AGENT, warning=True),
         ),
+        Reason.INVALID_SOURCE_RANGE: Explanation(
+            "An entry of `spec.loadBalancerSourceRanges` is not a CIDR. It admits nobody; the other entries count.",
+            "Write CIDRs such as `203.0.113.0/24` or `2001:db8::/32`. The message quotes the entry.",
+            event=Event(Process.AGENT, warning=True),
+        ),
         Reason.FORWARDER_CHANGED: Explanation(
             "The agent of the node has begun to forward Services, or leaves that to another service proxy from now"
             " on. No connection is interrupted.",
@@ -301,11 +306,6 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "Set `ipvs.strictARP: true` in kube-proxy's configuration and restart it, or set"
             " `net.ipv4.conf.all.arp_ignore=1` and `net.ipv4.conf.all.arp_announce=2` on every node.",
             event=Event(Process.AGENT, warning=True, kind="Node"),
-        ),
-        Reason.INVALID_SOURCE_RANGE: Explanation(
-            "An entry of `spec.loadBalancerSourceRanges` is not a CIDR. It admits nobody; the other entries count.",
-            "Write CIDRs such as `203.0.113.0/24` or `2001:db8::/32`. The message quotes the entry.",
-            event=Event(Process.AGENT, warning=True),
         ),
     }
 )

@@ -41,9 +41,9 @@ class Reason(StrEnum):
     ADDRESS_CONFLICT = "AddressConflict"
     FORWARDING_FAILED = "ForwardingFailed"
     HEALTH_CHECK_UNAVAILABLE = "HealthCheckUnavailable"
+    INVALID_SOURCE_RANGE = "InvalidSourceRange"
     FORWARDER_CHANGED = "ForwarderChanged"
     KERNEL_ANSWERS_ARP = "KernelAnswersARP"
-    INVALID_SOURCE_RANGE = "InvalidSourceRange"
 
 
 class Hindrance(StrEnum):

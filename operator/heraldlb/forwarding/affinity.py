@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from heraldlb.api.ranges import Family, IPAddress
+from heraldlb.api.ranges import Family
 from heraldlb.forwarding.model import Affinity
 
 AFFINITY: Final = "affinity"
@@ -65,11 +65,10 @@ def learn_rules(family: Family, protocol: str, affinity: Affinity) -> Iterator[s
     yield f"meta l4proto {protocol} update @{PORTS} {{ {key} : {protocol} dport }}"
 
 
-def learned_key(client: IPAddress, group: int) -> str:
-    """The key of what is known of a client, as an element."""
-    if isinstance(client, IPv4Address):
-        return " . ".join(map(str, (client, IPv4Address(group >> 96), IPv4Address(group >> 64 & 0xFFFFFFFF))))
-    return str(IPv6Address(int(client) ^ group))
+def group_of(key: str) -> int:
+    """The first 64 bits of the group of an IPv4 element, which has no more of it."""
+    _, high, low = key.split(" . ")
+    return int(IPv4Address(high)) << 32 | int(IPv4Address(low))
 
 
 def _halves(affinity: Affinity) -> tuple[IPv4Address, IPv4Address]:

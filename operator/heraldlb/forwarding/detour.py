@@ -32,6 +32,8 @@ from heraldlb.forwarding.frame import DNAT_PRIORITY, WORDS
 TABLE: Final = "heraldlb-detour"
 """In the families `ip` and `ip6`: only those know `dup`."""
 
+TABLES: Final = tuple(f"{words.ip} {TABLE}" for words in WORDS.values())
+
 PRIORITY: Final = DNAT_PRIORITY - 10
 """After conntrack (-200), without which nothing is known, and before whoever picks an endpoint."""
 

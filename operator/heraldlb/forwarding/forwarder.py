@@ -12,6 +12,7 @@ from heraldlb.api.reasons import Reason
 from heraldlb.forwarding import ruleset
 from heraldlb.forwarding.actual import Tables
 from heraldlb.forwarding.chunks import between, chunks
+from heraldlb.forwarding.forgetter import Forgetter
 from heraldlb.forwarding.mending import Repair, chains_in_use, deletion, repair
 from heraldlb.forwarding.model import Plan, ServicePlan
 from heraldlb.forwarding.nfnetlink import UnreadableError
@@ -101,6 +102,7 @@ class Forwarder:
         self._runner = runner
         self._reader = reader
         self._chunk = chunk
+        self._forgetter = Forgetter(runner, reader)
         self._loaded: _Loaded | None = None
         self._touched: set[NamespacedName] | None = set()
         self._refused: dict[NamespacedName, _Refused] = {}
@@ -115,6 +117,7 @@ class Forwarder:
         self._touch(touched)
         self._release(plan)
         tally, mendable = _Tally(), True
+        before = self._loaded
         while True:
             known = self._loaded is not None
             try:
@@ -128,8 +131,16 @@ class Forwarder:
                 mendable = known
                 self._loaded = None
             else:
+                await self._forget(before.plan if before is not None else None, plan)
                 self._touched = set()
                 return Applied(tally.full, tally.elements, tally.transactions, self._quarantined())
+
+    async def _forget(self, before: Plan | None, plan: Plan) -> None:
+        after = self._acceptable(plan)
+        touched = self._touched
+        if touched is None:
+            touched = set(differing(before, after)) if before is not None else set()
+        await self._forgetter.forget(before, after, touched)
 
     def doubt(self) -> None:
         """Somebody else may have changed our tables: the next call reads them first."""

@@ -92,11 +92,20 @@ class Element:
 
 def dump(kind: int, family: int, sequence: int, wanted: Mapping[int, str]) -> bytes:
     """The request to list all objects of one kind, as far as the attributes in `wanted` restrict it."""
+    return _request(kind, _DUMP, family, sequence, wanted)
+
+
+def get(kind: int, family: int, wanted: Mapping[int, str]) -> bytes:
+    """The request for the one object that the attributes in `wanted` name."""
+    return _request(kind, 0, family, 0, wanted)
+
+
+def _request(kind: int, flags: int, family: int, sequence: int, wanted: Mapping[int, str]) -> bytes:
     body = _GENERIC.pack(family, 0, 0)
     for number, text in wanted.items():
         value = text.encode() + b"\0"
         body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), number) + value + b"\0" * (-len(value) % 4)
-    return HEADER.pack(HEADER.size + len(body), kind, _REQUEST | _DUMP, sequence, 0) + body
+    return HEADER.pack(HEADER.size + len(body), kind, _REQUEST | flags, sequence, 0) + body
 
 
 def messages(datagram: bytes) -> Iterator[Message]:

@@ -53,13 +53,15 @@ KUBE_PROXY_TABLES: Final = (Chain("ip", "kube-proxy"), Chain("ip6", "kube-proxy"
 KUBE_PROXY_CHAINS: Final = (Chain("ip", "nat", "KUBE-SERVICES"), Chain("ip6", "nat", "KUBE-SERVICES"))
 OWN_TABLES: Final = tuple(Chain(words.ip, TABLE) for words in WORDS.values())
 
-LOOKED_FOR: Final = (*KUBE_PROXY_TABLES, *KUBE_PROXY_CHAINS, *OWN_TABLES)
 
 IPVS_LINK: Final = "kube-ipvs0"
 KUBE_ROUTER_LINK: Final = "kube-dummy-if"
 CALICO_EBPF_LINK: Final = "bpfin.cali"
 CILIUM_LINK: Final = "cilium_host"
 OVN_LINK: Final = "ovn-k8s-mp0"
+
+FOREIGN_CHAINS: Final = (*KUBE_PROXY_TABLES, *KUBE_PROXY_CHAINS)
+FOREIGN_LINKS: Final = frozenset({IPVS_LINK, KUBE_ROUTER_LINK, CALICO_EBPF_LINK, CILIUM_LINK, OVN_LINK})
 
 _MODES: Final = ("nftables", "iptables", "ipvs")
 
@@ -69,11 +71,11 @@ class Evidence:
     """What was found on the node at one moment."""
 
     chains: frozenset[Chain] = frozenset()
-    """Those of LOOKED_FOR that exist."""
+    """Those of FOREIGN_CHAINS and OWN_TABLES that exist."""
     legacy_nat: bool = False
     """The kernel has iptables' own `nat` table, whose chains cannot be told without reading all of it."""
     links: frozenset[str] = frozenset()
-    """Names of all network interfaces."""
+    """Those of FOREIGN_LINKS that exist."""
     answers: Mapping[Heartbeat, str] = field(default_factory=dict)
     """What was said at each place that answered."""
     synced: bool | None = None

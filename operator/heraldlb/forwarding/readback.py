@@ -34,6 +34,9 @@ class Reader(Protocol):
     async def read(self) -> Tables:
         """Our tables as they are now."""
 
+    async def learned(self) -> Mapping[Family, tuple[Learned, ...]]:
+        """Only what packets have written in them."""
+
 
 def open_socket() -> socket.socket:
     """A netlink socket for netfilter, in the network namespace of the calling thread. Raises OSError."""
@@ -48,6 +51,23 @@ class KernelReader:
 
     async def read(self) -> Tables:
         return await asyncio.to_thread(self._read)
+
+    async def learned(self) -> Mapping[Family, tuple[Learned, ...]]:
+        return await asyncio.to_thread(self._learned)
+
+    def _learned(self) -> Mapping[Family, tuple[Learned, ...]]:
+        with self._open() as sock:
+            sock.settimeout(_PATIENCE)
+            conversation = _Conversation(sock)
+            found: dict[Family, tuple[Learned, ...]] = {}
+            for family, number in _FAMILIES.items():
+                learned: list[Learned] = []
+                for message in conversation.dump(nf.GET_SET, number, {nf.SET_TABLE: TABLE}):
+                    described = message.attributes()
+                    if nf.integer(described.get(nf.SET_FLAGS, memoryview(b""))) & nf.DYNAMIC:
+                        _read_set(conversation, number, described, {}, learned)
+                found[family] = tuple(learned)
+            return found
 
     def _read(self) -> Tables:
         with self._open() as sock:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _STATEMENT = re.compile(r"^(?:.*\{\n(?:[^}]*\n)?\}|.+)$", re.MULTILINE)
-_HOOK = re.compile(r"\{ type \w+ hook (\w+) priority (-?\d+); policy accept; \}")
+_HOOK = re.compile(r"type \w+ hook (\w+) priority (-?\d+);")
+_TIME = re.compile(r" (?:timeout|expires) \w+")
 
 
 @dataclass(slots=True)
@@ -45,34 +46,44 @@ class Table:
 
 
 def read(text: str) -> dict[str, Table]:
-    """The tables after a text that begins with none, by nft's word for the family: `ip`, `ip6`."""
+    """The tables that a text makes where there were none, by nft's word for the family: `ip`, `ip6`."""
     tables: dict[str, Table] = {}
     for statement in _STATEMENT.findall(text):
         verb, kind, family, _, *rest = statement.split(None, 5)
-        if kind == "table":
-            tables[family] = Table()
-        elif (verb, kind) == ("flush", "chain"):
-            tables[family].chains[rest[0]].rules.clear()
-        elif verb != "add":
-            raise ValueError(f"only additions to new tables are understood: {statement}")
-        else:
-            _add(tables[family], kind, rest)
+        match verb, kind:
+            case "add", "table":
+                tables.setdefault(family, Table())
+            case "delete", "table":
+                del tables[family]
+            case "add", _:
+                _add(tables[family], kind, rest[0], rest[1] if rest[1:] else "")
+            case "flush", "chain":
+                tables[family].chains[rest[0]].rules.clear()
+            case "delete", "element":
+                for key, _ in _entries(rest[1]):
+                    del tables[family].maps[rest[0]].content[key]
+            case _:
+                raise ValueError(f"not understood: {statement}")
     return tables
 
 
-def _add(table: Table, kind: str, rest: list[str]) -> None:
-    name, body = rest[0], " ".join(rest[1:])
+def _add(table: Table, kind: str, name: str, body: str) -> None:
     match kind:
         case "map" | "set":
             table.maps[name] = Elements("flags interval" in body)
         case "chain":
-            hook = _HOOK.fullmatch(body)
-            table.chains[name] = Rules(hook[1], int(hook[2])) if hook else Rules()
+            hook = _HOOK.search(body)
+            table.chains.setdefault(name, Rules(hook[1], int(hook[2])) if hook else Rules())
         case "rule":
             table.chains[name].rules.append(body)
         case "element":
-            for element in body.strip("{}\n ").split(",\n"):
-                key, _, value = element.partition(" : ")
-                table.maps[name].content[key] = value
+            table.maps[name].content.update(_entries(body))
         case _:
             raise ValueError(f"not understood: {kind}")
+
+
+def _entries(body: str) -> Iterator[tuple[str, str]]:
+    """Keys and values; how long an element stays is left out."""
+    for element in body.strip("{}\n ").split(",\n"):
+        key, _, value = element.partition(" : ")
+        yield _TIME.sub("", key), value

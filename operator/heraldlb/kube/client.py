@@ -239,6 +239,7 @@ def _error(status: Mapping[str, Any], code: int, reason: str, message: str) -> A
 
 SERVICES = Resource("", "v1", "services")
 CONFIG_MAPS = Resource("", "v1", "configmaps")
+SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
 NODES = Resource("", "v1", "nodes", namespaced=False)
 DAEMON_SETS = Resource("apps", "v1", "daemonsets")

@@ -38,8 +38,14 @@ RESYNC_PERIOD = 600.0
 RETRY_PERIOD = 1.0
 """Seconds between tries while the API server, or a kind, is missing."""
 
+ABSENT_PERIOD = 60.0
+"""Seconds between looks whether an optional kind has come to exist, as with an upgrade of the API server."""
+
 REWATCH_PERIOD = 0.2
 """Seconds before a watch that failed is begun again."""
+
+_ABSENT = "0"
+"""The version of the list of a kind that does not exist."""
 
 KOPF_STOP_TIMEOUT = 5.0
 """Seconds to wait for Kopf's thread; it is a daemon thread, so a late one does not hold up the process."""
@@ -56,6 +62,8 @@ class Subscription:
     """`fieldSelector` and `labelSelector`; an object that stops matching counts as deleted."""
     direct: bool = False
     """Watch without Kopf."""
+    optional: bool = False
+    """Where the API server has no such kind, or lets nobody see it, there are none. For `direct` kinds only."""
     relist_at: float | None = None
 
 
@@ -124,6 +132,9 @@ class Feed:
                 items, version = await self._api.list(subscription.resource, subscription.selectors)
                 return items, int(version or 0)
             except ApiError as error:
+                if subscription.optional and error.status in (403, 404):
+                    log.debug("without %s: %s", subscription.resource, error)
+                    return [], 0
                 missing = f"{subscription.resource} does not exist yet: install Herald's CRDs (crds/ in its chart)"
                 problem = missing if error.not_found else str(error)
             except ApiUnavailableError as error:
@@ -156,6 +167,10 @@ class Feed:
 
     async def _watch_directly(self, subscription: Subscription, version: str) -> None:
         while True:
+            if version == _ABSENT:
+                await asyncio.sleep(ABSENT_PERIOD)
+                version = await self._relist(subscription)
+                continue
             try:
                 async with contextlib.aclosing(
                     self._api.watch(subscription.resource, subscription.selectors, version)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from heraldlb.api.objects import NamespacedName, text
+from heraldlb.api.servicecidrs import parse_service_cidr
 from heraldlb.kube import client, credentials
+from heraldlb.kube import feed as feed_module
 from heraldlb.kube.feed import Feed, Subscription
 from heraldlb.kube.mirror import Change, Mirror
 from lab.api_server import ApiServer
@@ -151,3 +153,24 @@ async def test_a_watch_that_cannot_go_on_is_begun_anew_with_a_list(configuration
             assert not api.stale
             await watched.say(first, "hello")
             await watched.await_change(first, "hello")
+
+
+async def test_an_optional_kind_is_mirrored_where_the_api_server_has_it_and_empty_where_not(
+    configuration: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "ABSENT_PERIOD", 0.05)
+    relists = asyncio.Event()
+    cidrs, absent = Mirror(parse_service_cidr), Mirror(parse_service_cidr)
+    nowhere = client.Resource("example.org", "v1", "unknowns", namespaced=False)
+    async with client.Api(configuration) as api:
+        wanted = [
+            Subscription(client.SERVICE_CIDRS, cidrs, lambda _: relists.set(), direct=True, optional=True),
+            Subscription(nowhere, absent, lambda _: None, direct=True, optional=True),
+        ]
+        async with Feed(api, configuration, wanted) as feed, asyncio.timeout(PATIENCE):
+            await feed.start()
+            # The API server itself makes the first one, a moment after its start.
+            if not len(cidrs):
+                await relists.wait()
+    assert [cidr.cidrs for cidr in cidrs.values()]
+    assert not len(absent)

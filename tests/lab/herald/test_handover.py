@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lab.probing import PATIENCE as ATTEMPT_PATIENCE
 from lab.probing import asking
 from lab.waiting import wait_for
-from tests.lab.herald.product import PATIENCE
+from tests.lab.herald.product import PATIENCE, POOL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,20 +50,38 @@ def excluded(herald: Product, node: str) -> Iterator[None]:
 
 @contextmanager
 def not_selected(herald: Product, node: str) -> Iterator[None]:
-    others = [each for each in herald.lab.nodes if each != node]
-    hostnames = {"key": "kubernetes.io/hostname", "operator": "In", "values": others}
-    herald.lab.apply(
-        {
-            "apiVersion": "heraldlb.io/v1beta1",
-            "kind": "L2Announcement",
-            "metadata": {"name": "others"},
-            "spec": {"nodeSelector": {"matchExpressions": [hostnames]}},
-        }
-    )
+    herald.lab.apply(announcement("others", [each for each in herald.lab.nodes if each != node]))
     try:
         yield
     finally:
         herald.lab.kubectl("delete", "l2announcement", "others")
+
+
+@contextmanager
+def of_another_pool(herald: Product, node: str) -> Iterator[None]:
+    """All that the node announces becomes another pool's, which is announced from the other nodes."""
+    herald.lab.apply(
+        announcement("all", list(herald.lab.nodes), POOL["metadata"]["name"]),
+        announcement("others", [each for each in herald.lab.nodes if each != node], "others"),
+    )
+    held = [address for address, announcer in herald.announcers().items() if announcer == node]
+    spec = {"addresses": held, "priority": 1, "assignment": "Paused"}
+    herald.lab.apply({**POOL, "metadata": {"name": "others"}, "spec": spec})
+    try:
+        yield
+    finally:
+        herald.lab.kubectl("delete", "addresspool", "others")
+        herald.lab.kubectl("delete", "l2announcement", "others", "all")
+
+
+def announcement(name: str, nodes: list[str], *pools: str) -> dict[str, Any]:
+    hostnames = {"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}
+    return {
+        "apiVersion": "heraldlb.io/v1beta1",
+        "kind": "L2Announcement",
+        "metadata": {"name": name},
+        "spec": {"addressPools": list(pools), "nodeSelector": {"matchExpressions": [hostnames]}},
+    }
 
 
 @contextmanager
@@ -81,6 +99,7 @@ def upgraded(herald: Product, node: str) -> Iterator[None]:
         pytest.param(cordoned, id="cordon"),
         pytest.param(excluded, id="label"),
         pytest.param(not_selected, id="policy"),
+        pytest.param(of_another_pool, id="pool"),
         pytest.param(upgraded, id="agent-upgrade"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from lab.lab import Lab
 from lab.waiting import wait_for
 from tests.lab.herald.lan import Lan
-from tests.lab.herald.product import PATIENCE, POOL, Product, record_name
+from tests.lab.herald.product import CHART, PATIENCE, POOL, Product, record_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     from tests.lab.herald.product import Exposed
 
 
-TABLES = {
-    "table ip heraldlb",
-    "table ip6 heraldlb",
-    "table inet heraldlb-ping",
-    "table ip heraldlb-detour",
-    "table ip6 heraldlb-detour",
-}
+SPEAKER_TABLES = {"table inet heraldlb-ping", "table ip heraldlb-detour", "table ip6 heraldlb-detour"}
+TABLES = {"table ip heraldlb", "table ip6 heraldlb", *SPEAKER_TABLES}
 
 
 @pytest.fixture(scope="module", name="lab")
@@ -35,7 +30,7 @@ def other_lab() -> Iterator[Lab]:
         yield lab
 
 
-def test_services_keep_their_addresses_over_an_uninstallation_which_blocks_nothing(lab: Lab) -> None:
+def test_an_uninstallation_takes_no_address_blocks_nothing_and_leaves_no_rule(lab: Lab) -> None:
     herald = Product(lab)
     herald.install()
     lab.apply(POOL)
@@ -71,6 +66,11 @@ def test_services_keep_their_addresses_over_an_uninstallation_which_blocks_nothi
         # The Service that went while nobody looked gives its addresses back.
         forgotten = {record_name(address) for address in doors[dropped].addresses}
         wait_for("addresses to be free", lambda: not forgotten & _recorded(lab), PATIENCE)
+
+        # Forwarding alone is taken back; announcing, ping and detours are the speaker's.
+        lab.install(CHART, {"agent": {"forwarding": {"mode": "off"}}})
+        wait_for("no rules of Services", lambda: all(_tables(node) == SPEAKER_TABLES for node in nodes), PATIENCE)
+        lan.await_sole_answerer(doors[kept].addresses, herald.macs())
 
 
 def _tables(node: Host) -> set[str]:

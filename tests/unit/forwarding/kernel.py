@@ -55,6 +55,9 @@ class Kernel:
         self.reads += 1
         return {_FAMILIES[ip]: _describe(table) for ip, table in self.tables.items()}
 
+    async def learned(self) -> dict[Family, tuple[actual.Learned, ...]]:
+        return {_FAMILIES[ip]: _describe(table).learned for ip, table in self.tables.items()}
+
     def elements(self) -> dict[tuple[str, str], dict[str, str]]:
         """Every map and set that has elements, by table and name."""
         return {

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -20,16 +21,36 @@ from tests.unit.forwarding.builders import FRAME, NODE, endpoint, service, slice
 from tests.unit.forwarding.kernel import Kernel, loaded
 
 
-def plan_of(count: int, *, poisoned: frozenset[int] = frozenset(), endpoints: int = 1) -> Plan:
+def plan_of(
+    count: int, *, poisoned: frozenset[int] = frozenset(), endpoints: int = 1, affine: bool = False
+) -> Plan:
     """Services `s0`... of which the poisoned ones have a port that nft refuses."""
     plans = []
     for number in range(count):
         id_ = NamespacedName("default", f"s{number}")
         port = 70_000 if number in poisoned else 80
-        subject = service(id_, cluster_ips=(f"10.96.0.{number + 1}",), ports=(ServicePort("http", "TCP", port),))
+        subject = service(
+            id_,
+            cluster_ips=(f"10.96.0.{number + 1}",),
+            ports=(ServicePort("http", "TCP", port),),
+            session_affinity_seconds=60 * affine,
+        )
         targets = [endpoint(f"10.244.2.{index + 1}") for index in range(endpoints)]
         plans.append(plan_service(subject, [slice_of(*targets, of=id_)], NODE))
     return Plan(FRAME).replace(plan for plan in plans if plan is not None)
+
+
+def learned_key(plan: Plan, number: int = 0) -> str:
+    """The key of what a client's connection to Service `s{number}` is remembered by."""
+    [server] = plan.services[NamespacedName("default", f"s{number}")].servers.values()
+    assert server.affinity is not None
+    halves = (ip_address(server.affinity.group >> shift & 0xFFFF_FFFF) for shift in (96, 64))
+    return " . ".join(("198.51.100.1", *map(str, halves)))
+
+
+def learn(kernel: Kernel, key: str, backend: str = "10.244.2.1 . 8080") -> None:
+    """As packets do."""
+    kernel.tables["ip"].maps["affinity"][key] = backend
 
 
 async def test_the_first_plan_is_loaded_in_full_and_the_next_as_a_difference() -> None:
@@ -139,32 +160,53 @@ async def test_damage_is_repaired_where_it_is_doubted_that_nobody_touched_our_ta
 
 async def test_a_successor_changes_only_what_differs_and_leaves_alone_what_was_learned() -> None:
     kernel = Kernel()
-    await Forwarder(kernel, kernel).apply(plan_of(8))
-    kernel.tables["ip"].maps["affinity"]["198.51.100.1 . 1.1.1.1 . 2.2.2.2"] = "10.244.2.1 . 8080"
+    await Forwarder(kernel, kernel).apply(plan_of(8, affine=True))
+    learn(kernel, key := learned_key(plan_of(1, affine=True)))
     before = len(kernel.applied)
-    same = await Forwarder(kernel, kernel).apply(plan_of(8))
+    same = await Forwarder(kernel, kernel).apply(plan_of(8, affine=True))
     assert (same.full, same.elements, len(kernel.applied)) == (False, 0, before)
-    fewer = await Forwarder(kernel, kernel, chunk=4).apply(plan_of(5, endpoints=2))
+    fewer = await Forwarder(kernel, kernel, chunk=4).apply(plan_of(5, endpoints=2, affine=True))
     assert (fewer.full, fewer.transactions) == (False, len(kernel.applied) - before - 1)
     learned = kernel.tables["ip"].maps.pop("affinity")
     kernel.tables["ip"].maps["affinity"] = {}
-    assert learned == {"198.51.100.1 . 1.1.1.1 . 2.2.2.2": "10.244.2.1 . 8080"}
-    assert kernel.elements() == loaded(plan_of(5, endpoints=2)).elements()
-    assert "internal-1" not in kernel.tables["ip"].chains
+    assert learned == {key: "10.244.2.1 . 8080"}
+    assert kernel.elements() == loaded(plan_of(5, endpoints=2, affine=True)).elements()
+    assert "sticky-internal-1" not in kernel.tables["ip"].chains
 
 
 async def test_a_successor_with_another_frame_replaces_all_at_once_and_keeps_what_was_learned_and_its_time() -> (
     None
 ):
     kernel = Kernel()
-    await Forwarder(kernel, kernel).apply(plan_of(8))
-    kernel.tables["ip"].maps["affinity"]["198.51.100.1 . 1.1.1.1 . 2.2.2.2"] = "10.244.2.1 . 8080"
+    await Forwarder(kernel, kernel).apply(plan_of(8, affine=True))
+    learn(kernel, key := learned_key(plan_of(1, affine=True)))
     before = len(kernel.applied)
-    other = replace(plan_of(8), frame=Frame())
+    other = replace(plan_of(8, affine=True), frame=Frame())
     applied = await Forwarder(kernel, kernel, chunk=2).apply(other)
     assert (applied.full, len(kernel.applied) - before) == (True, 1)
-    assert "198.51.100.1 . 1.1.1.1 . 2.2.2.2 timeout 10800000ms expires 60000ms : 10.244" in kernel.applied[-1]
+    assert f"{key} timeout 10800000ms expires 60000ms : 10.244" in kernel.applied[-1]
     assert len(kernel.tables["ip"].maps["affinity"]) == 1
+
+
+async def test_clients_of_a_backend_that_has_gone_are_forgotten_and_no_others() -> None:
+    kernel = Kernel()
+    forwarder = Forwarder(kernel, kernel)
+    await forwarder.apply(plan_of(2, endpoints=2, affine=True))
+    first, second = (learned_key(plan_of(2, affine=True), number) for number in range(2))
+    learn(kernel, first, "10.244.2.1 . 8080")
+    learn(kernel, second, "10.244.2.2 . 8080")
+    await forwarder.apply(plan_of(2, affine=True))
+    assert kernel.tables["ip"].maps["affinity"] == {first: "10.244.2.1 . 8080"}
+    await forwarder.apply(plan_of(0))
+    assert kernel.tables["ip"].maps["affinity"] == {}
+
+
+async def test_a_successor_forgets_clients_whose_backend_went_while_there_was_no_agent() -> None:
+    kernel = Kernel()
+    await Forwarder(kernel, kernel).apply(plan_of(1, endpoints=2, affine=True))
+    learn(kernel, learned_key(plan_of(1, affine=True)), "10.244.2.2 . 8080")
+    await Forwarder(kernel, kernel).apply(plan_of(1, affine=True))
+    assert kernel.tables["ip"].maps["affinity"] == {}
 
 
 async def test_what_was_learned_is_dropped_rather_than_the_services_where_nft_refuses_it() -> None:

@@ -157,6 +157,7 @@ def test_settings_reach_the_processes(render: Render) -> None:
         "agent.keepConnections=false",
         "agent.forwarding.mode=full",
         "agent.forwarding.nodePortAddresses={10.0.0.0/8,fd00::/8}",
+        "agent.forwarding.scheduler=wrr",
         "apiServer.host=10.0.0.1",
         "agent.metrics.port=9999",
     )
@@ -192,6 +193,7 @@ def test_settings_reach_the_processes(render: Render) -> None:
                 "HERALD_KEEP_CONNECTIONS": "false",
                 "HERALD_FORWARDING_MODE": "full",
                 "HERALD_NODE_PORT_ADDRESSES": "10.0.0.0/8,fd00::/8",
+                "HERALD_SCHEDULER": "wrr",
                 "HERALD_METRICS_ADDRESS": "[::]:9999",
             }
         ).items()

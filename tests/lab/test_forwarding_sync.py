@@ -20,7 +20,7 @@ from heraldlb.forwarding.nft import Nft
 from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.watch import TableWatch
 from tests.lab.forwarding_net import ANSWER_SECONDS, NODES, Net, network
-from tests.unit.agent.clusters import cluster_of, endpoint_slice, node, service
+from tests.unit.agent.clusters import Listening, cluster_of, endpoint_slice, node, service
 from tests.unit.forwarding.cases import CASES, CLUSTER_IP, POD, TARGET, VIP, case, pods, web
 
 NODE, OTHER = NODES
@@ -115,7 +115,7 @@ async def agent(net: Net) -> AsyncIterator[Noticing]:
     nft = Noticing(net)
     watch = TableWatch(nft.ran, lambda: net.netlink(NODE))
     forwarder = Forwarder(nft, KernelReader(lambda: net.netlink(NODE)))
-    role = ForwardingRole(cluster, AgentSettings(NODE), lambda _: None, forwarder, watch)
+    role = ForwardingRole(cluster, AgentSettings(NODE), Listening(), forwarder, watch)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(work()) for work in (watch.run, role.run)]
         await role.applied.wait()

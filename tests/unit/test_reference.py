@@ -21,6 +21,7 @@ from heraldlb.api.explanations import ASSIGNED, CONDITION_TYPES, EXPLANATIONS, H
 from heraldlb.api.reasons import Hindrance, Reason
 from heraldlb.api.service_fields import NOT_HONOURED, SERVICE_FIELDS
 from heraldlb.api.services import parse_service
+from heraldlb.forwarding.schedulers import Wishes, wishes_of
 from tools.reference.metrics import agent_metrics, controller_metrics
 from tools.reference.page import PAGE, Definition, load_definitions, render
 
@@ -179,14 +180,16 @@ def test_every_annotation_is_explained() -> None:
     [(name, annotation.example) for annotation in ANNOTATIONS for name in (annotation.name, *annotation.aliases)],
 )
 def test_an_annotation_and_its_aliases_are_read_and_the_example_is_good(name: str, example: str) -> None:
-    def request(annotations: dict[str, str]) -> Request:
+    def request(annotations: dict[str, str]) -> tuple[Request, Wishes]:
         metadata = {"namespace": "default", "name": "web", "annotations": annotations}
         spec = {"type": "LoadBalancer", "ipFamilies": ["IPv4", "IPv6"]}
-        return request_of(parse_service({"metadata": metadata, "spec": spec}), {})
+        service = parse_service({"metadata": metadata, "spec": spec})
+        return request_of(service, {}), wishes_of(service)
 
     asked = request({name: example})
     assert asked != request({})
-    assert asked.problem == ""
+    assert asked[0].problem == ""
+    assert asked[1].objections == ()
 
 
 def test_the_service_fields_are_those_that_are_read() -> None:

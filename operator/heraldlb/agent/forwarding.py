@@ -7,11 +7,13 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
+from heraldlb.agent.balancing import Balancing
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.followers import Follower
 from heraldlb.agent.forwarding_metrics import ForwardingMetrics
+from heraldlb.agent.objections import Objections
 from heraldlb.agent.planning import Planner
 from heraldlb.agent.settings import AgentSettings
 from heraldlb.api.endpoints import EndpointSlice
@@ -26,9 +28,10 @@ from heraldlb.forwarding.model import Plan
 from heraldlb.forwarding.nft import NftError
 from heraldlb.forwarding.node import NodeView, frame_of, view_node
 from heraldlb.forwarding.preflight import preflight
+from heraldlb.forwarding.schedulers import weights_of
 from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube.mirror import Change
-from heraldlb.kube.recorder import Happening, Subject
+from heraldlb.kube.recorder import Happening, Recorder, Subject
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,9 @@ its address a moment later, and each run of nft costs every node some millisecon
 RETRY = 1.0
 """Seconds before a plan that could not be applied is tried again."""
 
+LOOK_PAUSE = 0.2
+"""Seconds between looks at what the kernel has, where somebody changes our tables again and again."""
+
 
 class ForwardingRole:
     """Keeps the node's rules equal to what the mirrors say, also when somebody else changes them."""
@@ -47,26 +53,29 @@ class ForwardingRole:
         self,
         cluster: Cluster,
         settings: AgentSettings,
-        record: Callable[[Happening], None],
+        recorder: Recorder,
         forwarder: Forwarder,
         watch: TableWatch,
         followers: Sequence[Follower] = (),
         local_addresses: LocalAddresses | None = None,
     ) -> None:
-        """`record` takes the Events to write. `local_addresses` are needed where node ports are served in CIDRs."""
+        """`local_addresses` are needed where node ports are served in CIDRs."""
         self._cluster = cluster
         self._followers = followers
         self._local_addresses = local_addresses
         self._settings = settings
-        self._record = record
+        self._recorder = recorder
         self._forwarder = forwarder
-        self._planner = Planner(cluster)
+        self._balancing = Balancing(self.touch)
+        self._planner = Planner(cluster, self._balancing)
+        self._objections = Objections(cluster, settings.node_name, recorder)
         self._touched: set[NamespacedName] = set()
         self._triggers: list[float] = []
         self._changed = asyncio.Event()
         self._view: NodeView | None = None
         self._plan: Plan | None = None
         self._doubted = False
+        self._next_look = 0.0
         self._quarantined: frozenset[Quarantined] = frozenset()
         self._started = time.time()
         self.metrics = ForwardingMetrics()
@@ -103,6 +112,11 @@ class ForwardingRole:
 
     async def run(self) -> None:
         """Apply what changes, for ever. Changes that come while one is applied are taken together."""
+        async with asyncio.TaskGroup() as tasks:
+            for work in (self._follow, self._balancing.run, self._objections.run):
+                tasks.create_task(work())
+
+    async def _follow(self) -> None:
         for finding in preflight(os.uname().release):
             log.log(logging.ERROR if finding.blocking else logging.WARNING, "%s", finding.message)
         self._changed.set()
@@ -139,18 +153,28 @@ class ForwardingRole:
             log.warning("there is no Node %s yet: not forwarding", self._settings.node_name)
             return
         if self._doubted and self._plan is not None:
-            await self._repair(self._plan)
+            await self._look(self._plan)
         started = time.time()
         local = await self._local_addresses.get() if self._local_addresses is not None else ()
-        view = view_node(node, self._settings.forwarding, local)
+        weights, doubtful = weights_of(self._cluster.nodes.values())
+        view = view_node(node, self._settings.forwarding, local, weights)
+        frame = frame_of(
+            view,
+            self._settings.forwarding,
+            [cidr for each in self._cluster.service_cidrs.values() for cidr in each.cidrs],
+            self._cluster.uid,
+        )
         touched, self._touched = self._touched, set()
         triggers, self._triggers = self._triggers, []
-        everything = self._plan is None or view != self._view
+        everything = self._plan is None or (view, frame) != (self._view, self._plan.frame)
         if self._plan is None or everything:
-            self._plan = await self._planner.plan_all(view, frame_of(view, self._settings.forwarding), self._plan)
+            self._plan = await self._planner.plan_all(view, frame, self._plan)
             self._view = view
         else:
             self._plan = self._planner.replan(self._plan, touched, view)
+        planned = self._plan.services if everything else touched
+        self._balancing.follow(self._plan, planned)
+        self._objections.review(self._plan, planned, doubtful)
         applied = await self._forwarder.apply(self._plan, None if everything else touched)
         now = time.time()
         self.metrics.pending = len(self._touched)
@@ -167,8 +191,13 @@ class ForwardingRole:
             # Reads back what the kernel has now.
             self._doubt()
 
-    async def _repair(self, plan: Plan) -> None:
-        """Compare what the kernel has with what it was told."""
+    async def _look(self, plan: Plan) -> None:
+        """Compare what the kernel has with what it was told, and set it right."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._next_look:
+            loop.call_at(self._next_look, self._changed.set)
+            return
+        self._next_look = loop.time() + LOOK_PAUSE
         self._doubted = False
         self._forwarder.doubt()
         applied = await self._forwarder.apply(plan, ())
@@ -189,4 +218,4 @@ class ForwardingRole:
             if (service := self._cluster.services.get(each.service)) is not None:
                 subject = Subject("v1", "Service", service.id, service.uid)
                 note = f"{self._settings.node_name} does not forward it as it should: {each.message}"
-                self._record(Happening(subject, Reason.FORWARDING_FAILED, note, "Forward", warning=True))
+                self._recorder.record(Happening(subject, Reason.FORWARDING_FAILED, note, "Forward", warning=True))

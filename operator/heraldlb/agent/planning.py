@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
+from heraldlb.agent.balancing import Balancing
 from heraldlb.agent.cluster import Cluster
 from heraldlb.api.objects import NamespacedName
 from heraldlb.forwarding.forwarder import Quarantined
@@ -22,8 +23,9 @@ BATCH = 200
 class Planner:
     """The plan as of the last call."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, balancing: Balancing) -> None:
         self._cluster = cluster
+        self._balancing = balancing
         self._failed: dict[NamespacedName, Quarantined] = {}
 
     @property
@@ -59,7 +61,8 @@ class Planner:
         if service is None:
             return None
         try:
-            return plan_service(service, self._cluster.slices_of(key), view, self._cluster.lost)
+            slices = self._cluster.slices_of(key)
+            return plan_service(service, slices, view, self._cluster.lost, self._balancing.loads)
         except Exception as error:
             # Whatever it is, it is about this Service, and the others must not wait for it.
             log.exception("%s could not be planned", key)

@@ -239,7 +239,7 @@ class Agent:
         role = ForwardingRole(
             self._cluster,
             settings,
-            self._recorder.record,
+            self._recorder,
             Forwarder(self._nft, KernelReader()),
             self._watch,
             [health_checks, stale_flows],

@@ -1,6 +1,6 @@
 """The annotations that a Service may carry, explained: rows of `docs/reference.md`.
 
-Their names are in `group`; what they ask for is read in `allocation.requests`.
+Their names are in `group`; what they ask for is read in `allocation.requests` and `forwarding.schedulers`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from heraldlb.api.group import (
     ADDRESS_POOL_ANNOTATION,
     ADDRESSES_ALIASES,
     ADDRESSES_ANNOTATION,
+    NODE_WEIGHTS_ANNOTATION,
+    SCHEDULER_ANNOTATION,
     SHARING_ANNOTATION,
     SHARING_KEY_ALIASES,
     SHARING_KEY_ANNOTATION,
@@ -65,5 +67,21 @@ ANNOTATIONS: Final = (
         "Where a sharing key is in use and none of its addresses can be shared, the Service waits, rather than"
         " getting an address of its own.",
         "Required",
+    ),
+    Annotation(
+        SCHEDULER_ANNOTATION,
+        "`random`, `rr`, `weighted`, `wrr`, `sh`, `dh`, `maglev` (or `mh`), `lc` or `wlc`.",
+        "How new connections are spread over the endpoints, on every kind of address that the Service has; the"
+        " default is the installation's `agent.forwarding.scheduler`. Which is good for what:"
+        " [Scheduling](scheduling.md). Session affinity comes before it.",
+        "maglev",
+    ),
+    Annotation(
+        NODE_WEIGHTS_ANNOTATION,
+        "`NODE=WEIGHT`, separated by commas; weights from 0 to 100.",
+        "Pods on that node get as many shares of the new connections, under the schedulers that have weights: all"
+        " but `random`, `rr` and `lc`. Nodes that are not named have the weight of their label"
+        " `heraldlb.io/weight`, or 1. With weight 0, pods get no new connections while others can serve.",
+        "node-1=3,node-2=1",
     ),
 )

@@ -86,7 +86,7 @@ def _parse_endpoint(raw: Raw) -> Endpoint | None:
         address=address,
         node_name=text(raw, "nodeName"),
         ready=ready,
-        serving=conditions.get("serving", ready) is not False,
+        serving=conditions.get("serving") is not False,
         terminating=conditions.get("terminating") is True,
         zone_hints=frozenset(text(hint, "name") for hint in entries(raw, "hints", "forZones")),
         node_hints=frozenset(text(hint, "name") for hint in entries(raw, "hints", "forNodes")),

@@ -292,6 +292,23 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "Write CIDRs such as `203.0.113.0/24` or `2001:db8::/32`. The message quotes the entry.",
             event=Event(Process.AGENT, warning=True),
         ),
+        Reason.SCHEDULER_REFUSED: Explanation(
+            "The annotation `heraldlb.io/scheduler` names no scheduler, or one of IPVS that nftables could only"
+            " pretend to have. The Service is served with the cluster's default (`agent.forwarding.scheduler`).",
+            "Write what the message says, or see [Scheduling](scheduling.md) for which is good for what.",
+            event=Event(Process.AGENT, warning=True),
+        ),
+        Reason.INVALID_WEIGHT: Explanation(
+            "An entry of the annotation `heraldlb.io/node-weights` is not a node and a weight from 0 to 100. That"
+            " node's weight counts as 1; the other entries count as they are.",
+            "Correct what the message names.",
+            event=Event(Process.AGENT, warning=True),
+        ),
+        Reason.INVALID_NODE_WEIGHT: Explanation(
+            "The label `heraldlb.io/weight` of the Node is no number from 0 to 100. It counts as 1.",
+            "Correct or remove the label.",
+            event=Event(Process.AGENT, warning=True, kind="Node"),
+        ),
         Reason.FORWARDER_CHANGED: Explanation(
             "The agent of the node has begun to forward Services, or leaves that to another service proxy from now"
             " on. No connection is interrupted.",

@@ -14,6 +14,8 @@ ADDRESSES_ANNOTATION: Final = f"{GROUP}/addresses"
 ADDRESS_POOL_ANNOTATION: Final = f"{GROUP}/address-pool"
 SHARING_KEY_ANNOTATION: Final = f"{GROUP}/sharing-key"
 SHARING_ANNOTATION: Final = f"{GROUP}/sharing"
+SCHEDULER_ANNOTATION: Final = f"{GROUP}/scheduler"
+NODE_WEIGHTS_ANNOTATION: Final = f"{GROUP}/node-weights"
 
 ADDRESSES_ALIASES: Final = (
     "metallb.io/loadBalancerIPs",
@@ -32,6 +34,7 @@ ADDRESS_ASSIGNED_CONDITION: Final = f"{GROUP}/AddressAssigned"
 CONTROLLER_NAME: Final = f"{GROUP}/controller"
 AGENT_NAME: Final = f"{GROUP}/agent"
 
+WEIGHT_LABEL: Final = f"{GROUP}/weight"
 EXCLUDE_NODE_LABEL: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 SERVICE_PROXY_NAME_LABEL: Final = "service.kubernetes.io/service-proxy-name"

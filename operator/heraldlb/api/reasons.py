@@ -42,6 +42,9 @@ class Reason(StrEnum):
     FORWARDING_FAILED = "ForwardingFailed"
     HEALTH_CHECK_UNAVAILABLE = "HealthCheckUnavailable"
     INVALID_SOURCE_RANGE = "InvalidSourceRange"
+    SCHEDULER_REFUSED = "SchedulerRefused"
+    INVALID_WEIGHT = "InvalidWeight"
+    INVALID_NODE_WEIGHT = "InvalidNodeWeight"
     FORWARDER_CHANGED = "ForwarderChanged"
     KERNEL_ANSWERS_ARP = "KernelAnswersARP"
 

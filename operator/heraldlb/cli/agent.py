@@ -15,6 +15,7 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.cli import options
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import PRIMARY, ForwardingSettings
+from heraldlb.forwarding.schedulers import Scheduler, SchedulingError, scheduler_named
 from heraldlb.speaker import constants
 from heraldlb.speaker.settings import SpeakerSettings
 
@@ -24,6 +25,13 @@ def _roles(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[
     if not roles or roles - set(ROLES):
         raise click.BadParameter(f'"{value}" must name one or both of: {", ".join(ROLES)}', ctx, param)
     return roles
+
+
+def _scheduler(ctx: click.Context, param: click.Parameter, value: str) -> Scheduler:
+    try:
+        return scheduler_named(value)
+    except SchedulingError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 def _namespaced(ctx: click.Context, param: click.Parameter, value: str) -> NamespacedName | None:
@@ -118,6 +126,13 @@ def _namespaced(ctx: click.Context, param: click.Parameter, value: str) -> Names
     default=PRIMARY,
     help="Where node ports are served: primary (the Node's first InternalIP of each family), or CIDRs with commas.",
 )
+@options.option(
+    "--scheduler",
+    envvar="HERALD_SCHEDULER",
+    default=Scheduler.RANDOM.value,
+    callback=_scheduler,
+    help=f"How connections are spread where a Service does not say: {', '.join(Scheduler)}.",
+)
 def agent(
     kubeconfig: str | None,
     metrics_address: str,
@@ -136,6 +151,7 @@ def agent(
     keep_connections: bool,
     forwarding_mode: str,
     node_port_addresses: str,
+    scheduler: Scheduler,
 ) -> None:
     """Announce addresses on layer 2 and forward Services on one node.
 
@@ -161,7 +177,8 @@ def agent(
             keep_connections=keep_connections,
             forwarding_mode=Mode(forwarding_mode),
             forwarding=ForwardingSettings(
-                node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip())
+                node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip()),
+                scheduler=scheduler,
             ),
         )
         SpeakerSettings(name, b"x" * 32, membership_port, heartbeat_interval, failure_timeout)

@@ -13,8 +13,9 @@
 | `hairpins` (set)      | endpoint . the same endpoint |                                        |
 | `cluster-ips` (set)   | ClusterIP                    |                                        |
 
-N is the number of backends. Slots from `LOCAL_SLOTS` upwards hold the backends of the Local traffic policy, so both
-lists of a frontend live in one map. What the packets themselves write is in `affinity`.
+N is the number of slots, after the way to pick one of them where that is not random. Slots from `LOCAL_SLOTS`
+upwards hold the backends of the Local traffic policy, so both lists of a frontend live in one map. What the packets
+themselves write is in `affinity`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.forwarding.model import Affinity, Backend, Frontend, IPNetwork, Masquerade, Refusal, VirtualServer
+from heraldlb.forwarding.model import (
+    Affinity,
+    Backend,
+    Frontend,
+    IPNetwork,
+    Masquerade,
+    Pick,
+    Refusal,
+    VirtualServer,
+)
 
 SERVICES: Final = "services"
 LOCAL_SERVICES: Final = "local-services"
@@ -54,10 +64,15 @@ class Chain:
     """`external`: masquerade; `internal`: masquerade all but pods; `local`: the Local list, for outside clients.
     With `sticky-` before it: ask first where the client went before. `recall` and `learn`: see `affinity`."""
     backends: int = 0
+    """Slots."""
+    pick: Pick = Pick.RANDOM
     group: int = 0
     seconds: int = 0
+    """As `group`, of `recall` and `learn`."""
     protocol: str = ""
-    """The last three are those of `recall` and `learn`."""
+    """The only one it is for; empty: for all."""
+    owner: str = ""
+    """The only frontend that it is for, where turns are counted: the counter belongs to the rule."""
 
     def __str__(self) -> str:
         match self.role:
@@ -66,7 +81,9 @@ class Chain:
             case "learn":
                 return f"learn-{self.protocol}-{self.group:032x}-{self.seconds}"
             case _:
-                return f"{self.role}-{self.backends}"
+                pick = "" if self.pick is Pick.RANDOM else self.pick
+                parts = (self.role, pick, str(self.backends), self.protocol, self.owner)
+                return "-".join(filter(None, parts))
 
     @property
     def affinity(self) -> Affinity:
@@ -89,13 +106,24 @@ def chains_of(frontend: Frontend, server: VirtualServer) -> Iterator[Chain]:
     sticky = "sticky-" if server.affinity else ""
     if server.backends:
         role = "external" if server.masquerade is Masquerade.EVERYONE else "internal"
-        yield Chain(sticky + role, len(server.backends))
+        yield _picking(sticky + role, len(server.backends), frontend, server.pick)
     if server.local_backends is not None:
-        yield Chain(sticky + "local" if server.local_backends else "local", len(server.local_backends))
+        role = sticky + "local" if server.local_backends else "local"
+        yield _picking(role, len(server.local_backends), frontend, server.pick)
     if server.affinity and server.backends:
         protocol = frontend.protocol.lower()
         yield Chain("recall", group=server.affinity.group, protocol=protocol)
         yield Chain("learn", group=server.affinity.group, seconds=server.affinity.seconds, protocol=protocol)
+
+
+def _picking(role: str, slots: int, frontend: Frontend, pick: Pick) -> Chain:
+    # Of one slot there is nothing to pick, and nft's hash takes no modulus of 1.
+    if slots < 2 or pick is Pick.RANDOM:
+        return Chain(role, slots)
+    if pick is not Pick.TURN:
+        return Chain(role, slots, pick)
+    owner = f"{frontend.port}-{int(frontend.address):x}"
+    return Chain(role, slots, pick, protocol=frontend.protocol.lower(), owner=owner)
 
 
 def elements_of(frontend: Frontend, server: VirtualServer) -> Iterator[tuple[Key, str]]:

@@ -13,11 +13,13 @@ The path of the first packet of a connection (netfilter consults nat chains for 
     postrouting        -> masquerade what carries the mark, and what talks to itself
 
 A backend is picked by `numgen random mod N` as the slot in the backends map. Another scheduler is another chain
-role whose slot expression differs: `jhash ip saddr . tcp sport mod M seed S` over M slots filled Maglev's way,
-weights as repeated slots; only round robin, whose counter belongs to the rule, needs a chain for each Service.
+whose slot expression differs: `jhash ip saddr . tcp sport mod M seed S` over M slots filled Maglev's way, weights
+as repeated slots; only round robin, whose counter belongs to the rule, needs a chain for each frontend. The map's
+declaration names `numgen` for all of them, since nft 1.0.6 crashes when it lists a map declared with `jhash`.
 
 Chains of a `sticky-` role first ask where the client went before (`affinity`). Who comes for the first time is
-hashed with the cluster's seed, so that a client whose node failed is sent to the same backend by the next.
+hashed with the cluster's seed where otherwise chance would decide, so that a client whose node failed is sent to
+the same backend by the next.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from heraldlb.forwarding.elements import (
     affine_map,
     backends_map,
 )
-from heraldlb.forwarding.model import Frame
+from heraldlb.forwarding.model import Frame, Pick
 from heraldlb.forwarding.sources import collapse
 
 TABLE: Final = "heraldlb"
@@ -171,17 +173,34 @@ def _rules(family: Family, frame: Frame, chain: Chain) -> Iterator[str]:
     if not chain.backends:
         yield "drop"
         return
-    slot = f"numgen random mod {chain.backends}"
+    pick = chain.pick
     if role != chain.role:
         yield f"{ip} daddr . meta l4proto . th dport vmap @{AFFINE}"
-        slot = f"jhash {ip} saddr mod {chain.backends} seed {frame.seed:#x}" if chain.backends > 1 else slot
-    for protocol in PROTOCOLS:
-        yield _pick(ip, protocol, slot, first_slot)
+        if pick is Pick.RANDOM and chain.backends > 1:
+            pick = Pick.SOURCE
+    for protocol in (chain.protocol,) if chain.protocol else PROTOCOLS:
+        slot = _slot(frame, pick, chain.backends, ip, protocol)
+        yield _dnat(ip, protocol, f"{slot} offset {first_slot}" if first_slot else slot)
 
 
-def _pick(ip: str, protocol: str, slot: str, first_slot: int) -> str:
-    offset = f" offset {first_slot}" if first_slot else ""
-    key = f"{ip} daddr . {protocol} dport . {slot}{offset}"
+def _slot(frame: Frame, pick: Pick, slots: int, ip: str, protocol: str) -> str:
+    """The expression whose value is a slot."""
+    hashed = f"mod {slots} seed {frame.seed:#x}"
+    match pick:
+        case Pick.RANDOM:
+            return f"numgen random mod {slots}"
+        case Pick.TURN:
+            return f"numgen inc mod {slots}"
+        case Pick.SOURCE:
+            return f"jhash {ip} saddr {hashed}"
+        case Pick.DESTINATION:
+            return f"jhash {ip} daddr {hashed}"
+        case Pick.CONNECTION:
+            return f"jhash {ip} saddr . {protocol} sport {hashed}"
+
+
+def _dnat(ip: str, protocol: str, slot: str) -> str:
+    key = f"{ip} daddr . {protocol} dport . {slot}"
     return f"meta l4proto {protocol} dnat {ip} to {key} map @{backends_map(protocol)}"
 
 

@@ -57,7 +57,7 @@ def repair(tables: Tables, plan: Plan, limit: int) -> Repair | None:
 
 def chains_in_use(plan: Plan) -> frozenset[FamilyChain]:
     """Every chain that an element of the plan refers to."""
-    return frozenset(chain for frontend in plan.claims for chain in chains_at(plan, frontend))
+    return frozenset(chain for frontend in plan.claims for chain in chains_at(frontend, plan.server(frontend)))
 
 
 def deletion(chains: Iterable[tuple[Family, Chain | str]]) -> str:
@@ -97,7 +97,7 @@ def mend(tables: Tables, plan: Plan, used: frozenset[FamilyChain], limit: int) -
     edit, frontends = Edit(chains=set(used - existing(tables, used))), list[Frontend]()
     for frontend in plan.claims:
         family = family_of(frontend.address)
-        if _gather(edit, family, rest[family], elements_at(plan, frontend)):
+        if _gather(edit, family, rest[family], elements_at(frontend, plan.server(frontend))):
             frontends.append(frontend)
             if edit.weight >= limit:
                 yield Mend(edit.text(plan.frame), edit.weight, tuple(frontends))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from heraldlb.api.objects import NamespacedName
@@ -49,6 +49,20 @@ class Refusal(Enum):
     """Others do serve it, but a Local traffic policy forbids sending it to them."""
 
 
+class Pick(StrEnum):
+    """What says which slot of a frontend a new connection gets. The values are parts of chains' names."""
+
+    RANDOM = "random"
+    TURN = "rr"
+    """Each slot in its turn, counted for the frontend alone."""
+    SOURCE = "sh"
+    """A hash of the client's address."""
+    DESTINATION = "dh"
+    """A hash of the address that is dialled."""
+    CONNECTION = "mh"
+    """A hash of the client's address and port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frontend:
     """What a client dials. A node port is the frontend of that port on a node address."""
@@ -88,7 +102,7 @@ class VirtualServer:
     kind: AddressKind
     masquerade: Masquerade
     backends: tuple[Backend, ...] = ()
-    """Each equally likely. Empty: see `refusal`."""
+    """The slots that connections are spread over; who is to get more has several. Empty: see `refusal`."""
     refusal: Refusal = Refusal.REJECT
     local_backends: tuple[Backend, ...] | None = None
     """`externalTrafficPolicy: Local`: what clients other than pods and this node get instead, their address kept.
@@ -96,6 +110,7 @@ class VirtualServer:
     affinity: Affinity | None = None
     sources: tuple[IPNetwork, ...] | None = None
     """The only clients that may connect, without overlaps; others are dropped. None: all may."""
+    pick: Pick = Pick.RANDOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +144,10 @@ class ServicePlan:
     cluster_ips: frozenset[IPAddress] = frozenset()
     """Refused on every port and protocol that is not among `servers`."""
     objections: tuple[Objection, ...] = ()
+    counted: frozenset[tuple[Protocol, Backend]] = frozenset()
+    """Endpoints of which the scheduler goes by how many connections they have open."""
     quiesced: frozenset[Backend] = frozenset()
-    """Endpoints that serve and get no new connections from here: those that they have go on."""
+    """Endpoints that serve and may get no new connections from here: those that they have go on."""
     health_check: HealthCheck | None = None
 
     def rank(self, frontend: Frontend) -> tuple[int, str, NamespacedName]:

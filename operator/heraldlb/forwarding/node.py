@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2s
 from ipaddress import ip_network
 from typing import Final
@@ -12,6 +12,7 @@ from heraldlb.api.nodes import Node
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.services import first_of_family
 from heraldlb.forwarding.model import Frame, IPNetwork
+from heraldlb.forwarding.schedulers import Scheduler
 
 PRIMARY: Final = "primary"
 ZONE_LABEL: Final = "topology.kubernetes.io/zone"
@@ -28,6 +29,8 @@ class ForwardingSettings:
     """Where pods have their addresses; empty: the Node object's `spec.podCIDRs`."""
     masquerade_bit: int = 14
     """Bit of the packet mark, 0-31, that Herald uses for its own while a connection is set up."""
+    scheduler: Scheduler = Scheduler.RANDOM
+    """Of Services that name none."""
 
     def __post_init__(self) -> None:
         if not self.node_port_addresses:
@@ -51,16 +54,30 @@ class NodeView:
     pod_cidrs: tuple[IPNetwork, ...] = ()
     addresses: tuple[IPAddress, ...] = ()
     """Its own, as the Node object has them."""
+    scheduler: Scheduler = Scheduler.RANDOM
+    """Of Services that name none."""
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """Of all nodes whose label says other than 1."""
 
 
-def view_node(node: Node, settings: ForwardingSettings, local_addresses: Iterable[IPAddress] = ()) -> NodeView:
-    """This node under these settings. `local_addresses`, those of its interfaces, matter for CIDR settings only."""
+def view_node(
+    node: Node,
+    settings: ForwardingSettings,
+    local_addresses: Iterable[IPAddress] = (),
+    weights: Mapping[str, int] | None = None,
+) -> NodeView:
+    """This node under these settings. `local_addresses`, those of its interfaces, matter for CIDR settings only.
+
+    `weights`: of all nodes, by their labels.
+    """
     return NodeView(
         name=node.name,
         zone=node.labels.get(ZONE_LABEL, ""),
         node_port_addresses=_node_port_addresses(node, settings, local_addresses),
         pod_cidrs=_networks("clusterCIDRs", settings.cluster_cidrs) or _usable_networks(node.pod_cidrs),
         addresses=node.internal_ips,
+        scheduler=settings.scheduler,
+        weights=weights or {},
     )
 
 

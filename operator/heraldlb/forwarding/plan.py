@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import blake2s
+from types import MappingProxyType
+from typing import Final
 
 from heraldlb.api.endpoints import EndpointSlice
 from heraldlb.api.group import SERVICE_PROXY_NAME_LABEL
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
-from heraldlb.api.services import Service, ServicePort, first_of_family
+from heraldlb.api.services import Protocol, Service, ServicePort, first_of_family
 from heraldlb.forwarding.endpoints import EndpointLists, choose
 from heraldlb.forwarding.healthcheck import health_check
+from heraldlb.forwarding.leastconn import Loads
 from heraldlb.forwarding.model import (
     AddressKind,
     Affinity,
@@ -23,13 +26,18 @@ from heraldlb.forwarding.model import (
     Frame,
     Frontend,
     Masquerade,
+    Pick,
     Plan,
     Refusal,
     ServicePlan,
     VirtualServer,
 )
 from heraldlb.forwarding.node import NodeView
+from heraldlb.forwarding.schedulers import wishes_of
 from heraldlb.forwarding.sources import allowed_sources, objections_to
+from heraldlb.forwarding.spreading import spreading_of
+
+NO_LOADS: Final[Loads] = MappingProxyType({})
 
 
 def make_plan(
@@ -38,27 +46,35 @@ def make_plan(
     node: NodeView,
     frame: Frame,
     lost: Container[str] = (),
+    loads: Loads = NO_LOADS,
 ) -> Plan:
     """The whole plan from scratch; `Plan.replace` with `plan_service` changes single Services of it."""
-    planned = (plan_service(service, slices.get(service.id, ()), node, lost) for service in services)
+    planned = (plan_service(service, slices.get(service.id, ()), node, lost, loads) for service in services)
     return Plan(frame).replace(plan for plan in planned if plan is not None)
 
 
 def plan_service(
-    service: Service, slices: Iterable[EndpointSlice], node: NodeView, lost: Container[str] = ()
+    service: Service,
+    slices: Iterable[EndpointSlice],
+    node: NodeView,
+    lost: Container[str] = (),
+    loads: Loads = NO_LOADS,
 ) -> ServicePlan | None:
     """One Service on this node, or None where there is nothing to forward.
 
     Headless and ExternalName Services, and those labelled `service.kubernetes.io/service-proxy-name`, are left
     alone, and so is a family in which the Service has no cluster IP. `lost`: nodes whose agents fell silent (see
-    `choose`).
+    `choose`). `loads`: open connections, for the schedulers that count them.
     """
     if service.type == "ExternalName" or SERVICE_PROXY_NAME_LABEL in service.labels:
         return None
     slices = tuple(slices)
+    wishes = wishes_of(service)
+    spreading = spreading_of(wishes, slices, node, loads)
     servers: dict[Frontend, VirtualServer] = {}
     local: set[IPAddress] = set()
     quiesced: set[Backend] = set()
+    counted: set[tuple[Protocol, Backend]] = set()
     cluster_ips: set[IPAddress] = set()
     for family in FAMILIES:
         cluster_ip = first_of_family(service.cluster_ips, family)
@@ -71,15 +87,18 @@ def plan_service(
             lists = choose(slices, port, family, node_name=node.name, zone=node.zone, lost=lost)
             local.update(backend.address for backend in lists.local)
             quiesced.update(lists.quiesced)
-            if service.internal_traffic_policy == "Local":
-                quiesced.update(lists.cluster)
+            if spreading.scheduler.counts:
+                counted.update((port.protocol, backend) for backend in (*lists.cluster, *lists.local))
+            spread = spreading.spread(lists, port.protocol)
+            if spread is not lists or service.internal_traffic_policy == "Local":
+                quiesced.update(lists.cluster, lists.local)
+            lists = spread
             # The first claim stands where a Service has one address in two roles.
             dialled = Frontend(cluster_ip, port.protocol, port.port)
-            servers.setdefault(
-                dialled, _internal(service, lists, _affinity(service, dialled, AddressKind.CLUSTER_IP))
-            )
+            affinity = _affinity(service, dialled, AddressKind.CLUSTER_IP)
+            servers.setdefault(dialled, _internal(service, lists, affinity, spreading.pick))
             for kind, frontend in _outside(service, port, family, node):
-                server = _external(service, lists, kind, _affinity(service, dialled, kind))
+                server = _external(service, lists, kind, _affinity(service, dialled, kind), spreading.pick)
                 if kind is AddressKind.LOAD_BALANCER:
                     server = replace(server, sources=sources)
                 servers.setdefault(frontend, server)
@@ -91,7 +110,11 @@ def plan_service(
         servers,
         frozenset(local),
         frozenset(cluster_ips),
-        objections=objections_to(service.source_ranges if service.type == "LoadBalancer" else ()),
+        objections=(
+            *objections_to(service.source_ranges if service.type == "LoadBalancer" else ()),
+            *wishes.objections,
+        ),
+        counted=frozenset(counted),
         quiesced=frozenset(quiesced),
         health_check=health_check(service, slices, node.name),
     )
@@ -134,25 +157,27 @@ def _affinity(service: Service, cluster_ip: Frontend, kind: AddressKind) -> Affi
     return Affinity(int.from_bytes(digest), service.session_affinity_seconds)
 
 
-def _internal(service: Service, lists: EndpointLists, affinity: Affinity | None) -> VirtualServer:
+def _internal(service: Service, lists: EndpointLists, affinity: Affinity | None, pick: Pick) -> VirtualServer:
     return VirtualServer(
         AddressKind.CLUSTER_IP,
         Masquerade.ALL_BUT_PODS,
         backends=lists.local if service.internal_traffic_policy == "Local" else lists.cluster,
         refusal=Refusal.DROP if lists.cluster else Refusal.REJECT,
         affinity=affinity,
+        pick=pick,
     )
 
 
 def _external(
-    service: Service, lists: EndpointLists, kind: AddressKind, affinity: Affinity | None
+    service: Service, lists: EndpointLists, kind: AddressKind, affinity: Affinity | None, pick: Pick
 ) -> VirtualServer:
     if not service.external_local:
-        return VirtualServer(kind, Masquerade.EVERYONE, lists.cluster, affinity=affinity)
+        return VirtualServer(kind, Masquerade.EVERYONE, lists.cluster, affinity=affinity, pick=pick)
     return VirtualServer(
         kind,
         Masquerade.ALL_BUT_PODS,
         lists.cluster,
         local_backends=lists.local if lists.cluster else None,
         affinity=affinity,
+        pick=pick,
     )

@@ -17,7 +17,7 @@ from heraldlb.forwarding.actual import Learned
 from heraldlb.forwarding.elements import Chain, Key, chains_of, cluster_ip, elements_of, hairpin
 from heraldlb.forwarding.fingerprint import signed_chain, signed_frame
 from heraldlb.forwarding.frame import WORDS, remove_statements
-from heraldlb.forwarding.model import Frame, Frontend, Plan
+from heraldlb.forwarding.model import Frame, Frontend, Plan, VirtualServer
 
 FamilyChain = tuple[Family, Chain]
 Elements = dict[Key, str]
@@ -82,8 +82,9 @@ def full(plan: Plan, learned: Mapping[Family, Iterable[Learned]] | None = None) 
     Connections keep their translations in conntrack."""
     edit = Edit()
     for frontend in plan.claims:
-        edit.added[family_of(frontend.address)].update(elements_at(plan, frontend))
-        edit.chains.update(chains_at(plan, frontend))
+        server = plan.server(frontend)
+        edit.added[family_of(frontend.address)].update(elements_at(frontend, server))
+        edit.chains.update(chains_at(frontend, server))
     for family, key in shared_elements(plan):
         edit.added[family][key] = ""
     statements = [*remove_statements(), *_frames(plan.frame), *edit.statements(plan.frame)]
@@ -111,13 +112,14 @@ def diff(
         if service is not None
     ]
     for frontend in {frontend for service in services for frontend in service.servers}:
-        if old.server(frontend) == new.server(frontend):
+        was, becomes = old.server(frontend), new.server(frontend)
+        if was == becomes:
             continue
-        before, after = elements_at(old, frontend), elements_at(new, frontend)
+        before, after = elements_at(frontend, was), elements_at(frontend, becomes)
         family = family_of(frontend.address)
         edit.deleted[family].update(_beyond(before, after))
         edit.added[family].update(_beyond(after, before))
-        edit.chains.update(chain for chain in chains_at(new, frontend) if chain not in chains)
+        edit.chains.update(chain for chain in chains_at(frontend, becomes) if chain not in chains)
     for service in services:
         for address in service.local_endpoints:
             edit.settle(address, hairpin(address), address in old.hairpins, address in new.hairpins)
@@ -151,22 +153,20 @@ def shared_elements(plan: Plan) -> Iterator[tuple[Family, Key]]:
         yield family_of(address), cluster_ip(address)
 
 
-def elements_at(plan: Plan, frontend: Frontend) -> Elements:
-    """The elements that a frontend has."""
-    server = plan.server(frontend)
+def elements_at(frontend: Frontend, server: VirtualServer | None) -> Elements:
+    """The elements that a frontend has; None: nobody claims it."""
     return dict(elements_of(frontend, server)) if server is not None else {}
 
 
-def chains_at(plan: Plan, frontend: Frontend) -> Iterator[FamilyChain]:
+def chains_at(frontend: Frontend, server: VirtualServer | None) -> Iterator[FamilyChain]:
     """The chains that the elements of a frontend refer to."""
-    server = plan.server(frontend)
     if server is not None:
         family = family_of(frontend.address)
         yield from ((family, chain) for chain in chains_of(frontend, server))
 
 
 def _beyond(some: Elements, others: Elements) -> Elements:
-    return {key: value for key, value in some.items() if others.get(key) != value}
+    return {key: value for key, value in some.items() if others.get(key) != value} if others else some
 
 
 def _frames(frame: Frame) -> Iterator[str]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from itertools import product
 from typing import Final
 
 from heraldlb.api.ranges import IPAddress, family_of
 from heraldlb.api.services import Protocol
+from heraldlb.forwarding.expressions import NoMatchError, Value, Words, covers
 from heraldlb.forwarding.frame import WORDS
 from heraldlb.forwarding.model import Backend
 from heraldlb.forwarding.tables import Table
 
-_Value = IPAddress | int | str
 _Learned = tuple[str, str, str]
 """Map, key and value of an element that the packet writes."""
 
@@ -95,10 +95,6 @@ class _Verdict(Enum):
     CONTINUE = "continue"
 
 
-class _NoMatchError(Exception):
-    """The rule is not about this packet."""
-
-
 _Step = tuple[_Verdict, _State]
 
 _TERMINAL: Final = {"drop": _Verdict.DROP, "return": _Verdict.RETURN, "reject": _Verdict.REJECT}
@@ -107,7 +103,7 @@ _TERMINAL: Final = {"drop": _Verdict.DROP, "return": _Verdict.RETURN, "reject": 
 class _Trace:
     def __init__(self, table: Table, packet: Packet, node: Container[IPAddress]) -> None:
         self._table, self._packet, self._node = table, packet, node
-        self._ip = WORDS[family_of(packet.source)].ip
+        self.ip = WORDS[family_of(packet.source)].ip
         self._protocol = packet.protocol.lower()
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -163,7 +159,7 @@ class _Trace:
     def _rule(self, text: str, state: _State) -> Iterator[_Step]:
         try:
             yield from _Rule(self, text, state).run()
-        except _NoMatchError:
+        except NoMatchError:
             yield _Verdict.CONTINUE, state
 
     def verdict(self, words: list[str], state: _State) -> Iterator[_Step]:
@@ -175,20 +171,20 @@ class _Trace:
             returns = words[0] == "jump" and verdict is _Verdict.RETURN
             yield (_Verdict.CONTINUE if returns else verdict), after
 
-    def field(self, words: tuple[str, ...], state: _State) -> _Value:
-        """The value of what nft calls `words`. Raises _NoMatchError where this packet has no such field."""
+    def field(self, words: tuple[str, ...], state: _State) -> Value:
+        """The value of what nft calls `words`. Raises NoMatchError where this packet has no such field."""
         match words:
-            case (self._ip, "saddr") | ("ct", "original", self._ip, "saddr"):
+            case (self.ip, "saddr") | ("ct", "original", self.ip, "saddr"):
                 return self._packet.source
-            case (self._ip, "daddr"):
+            case (self.ip, "daddr"):
                 return state.daddr
-            case ("ct", "original", self._ip, "daddr"):
+            case ("ct", "original", self.ip, "daddr"):
                 return self._packet.destination
             case ("ct", "original", "proto-dst"):
                 return self._packet.port
             case ("tcp" | "udp" | "sctp" | "th" as protocol, "dport"):
                 if protocol not in ("th", self._protocol):
-                    raise _NoMatchError
+                    raise NoMatchError
                 return state.dport
             case ("meta", "l4proto"):
                 return self._protocol
@@ -213,188 +209,95 @@ class _Trace:
             return key in elements.content
         parts = key.split(" . ")
         return any(
-            all(_covers(each, part) for each, part in zip(entry.split(" . "), parts, strict=True))
+            all(covers(each, part) for each, part in zip(entry.split(" . "), parts, strict=True))
             for entry in elements.content
         )
-
-
-_FIELDS: Final = (
-    *(("ct", "original", ip, end) for ip in ("ip", "ip6") for end in ("saddr", "daddr")),
-    ("ct", "original", "proto-dst"),
-    ("fib", "saddr", "type"),
-    *((ip, end) for ip in ("ip", "ip6") for end in ("saddr", "daddr")),
-    *((protocol, end) for protocol in ("tcp", "udp", "sctp", "th") for end in ("sport", "dport")),
-    *(("meta", name) for name in ("l4proto", "mark")),
-    *(("ct", name) for name in ("state", "status")),
-)
 
 
 class _Rule:
     """Reads a rule from left to right and does as it says."""
 
     def __init__(self, trace: _Trace, text: str, state: _State) -> None:
-        for sign in "(){},":
-            text = text.replace(sign, f" {sign} ")
         self._trace, self._state = trace, state
-        self._words = text.split()
+        self._words = Words(text, lambda field: trace.field(field, self._state))
 
     def run(self) -> Iterator[_Step]:
-        while self._words:
-            match self._words:
-                case ["drop" | "return" | "goto" | "jump" | "reject", *_]:
-                    yield from self._trace.verdict(self._words, self._state)
+        words = self._words
+        while words.left:
+            if words.left[0] in ("drop", "return", "goto", "jump", "reject"):
+                yield from self._trace.verdict(words.left, self._state)
+                return
+            if words.take("masquerade"):
+                yield _Verdict.ACCEPT, replace(self._state, masqueraded=True)
+                return
+            if words.take("dnat", self._trace.ip, "to"):
+                yield from self._translate()
+                return
+            if words.take("meta", "mark", "set"):
+                [mark] = words.operand()
+                self._state = replace(self._state, mark=int(mark))
+            elif words.take("update"):
+                self._learn(words.name())
+            else:
+                [found] = words.concatenation()
+                if words.take("vmap"):
+                    yield from self._dispatch(words.name(), found)
                     return
-                case ["masquerade", *_]:
-                    yield _Verdict.ACCEPT, replace(self._state, masqueraded=True)
-                    return
-                case ["dnat", _, "to", *rest]:
-                    self._words = rest
-                    yield from self._translate()
-                    return
-                case ["meta", "mark", "set", *rest]:
-                    self._words = rest
-                    [mark] = self._operand()
-                    self._state = replace(self._state, mark=_number(mark))
-                case ["update", name, "{", *rest]:
-                    self._words = rest
-                    self._learn(name.removeprefix("@"))
-                case _:
-                    found = self._concatenation()
-                    if self._take("vmap"):
-                        [key] = found
-                        yield from self._dispatch(self._words.pop(0).removeprefix("@"), key)
-                        return
-                    self._compare(found)
+                self._compare(found)
         yield _Verdict.CONTINUE, self._state
 
     def _dispatch(self, name: str, key: str) -> Iterator[_Step]:
         value = self._trace.elements(name).get(key)
         if value is None:
-            raise _NoMatchError
+            raise NoMatchError
         yield from self._trace.verdict(value.split(), self._state)
 
     def _translate(self) -> Iterator[_Step]:
-        """One outcome for each element that the key may lead to."""
+        """One step for each element that the key may lead to; where there is none, the rule does not match."""
         targets = [self._mapped()]
-        if self._take(":"):
+        if self._words.take(":"):
             targets.append(self._mapped())
-        chosen = {" . ".join(parts) for parts in product(*targets)}
-        if not chosen:
-            raise _NoMatchError
-        for target in sorted(chosen):
-            address, port = target.split(" . ")
+        for parts in sorted(set(product(*targets))):
+            if "" in parts:
+                yield _Verdict.CONTINUE, self._state
+                continue
+            address, port = " . ".join(parts).split(" . ")
             state = replace(self._state, daddr=ip_address(address), dport=int(port), translated=True)
             yield _Verdict.ACCEPT, state
 
     def _mapped(self) -> list[str]:
-        keys = self._concatenation()
-        self._expect("map")
-        elements = self._trace.elements(self._words.pop(0).removeprefix("@"))
-        return [elements[key] for key in keys if key in elements]
+        keys = self._words.concatenation()
+        self._words.expect("map")
+        elements = self._trace.elements(self._words.name())
+        return [elements.get(key, "") for key in keys]
 
     def _learn(self, name: str) -> None:
-        [key] = self._concatenation()
-        self._expect("timeout")
-        self._words.pop(0)
-        self._expect(":")
-        [value] = self._concatenation()
-        self._expect("}")
+        words = self._words
+        words.expect("{")
+        [key] = words.concatenation()
+        words.expect("timeout")
+        words.left.pop(0)
+        words.expect(":")
+        [value] = words.concatenation()
+        words.expect("}")
         self._state = replace(self._state, learned=(*self._state.learned, (name, key, value)))
 
-    def _compare(self, found: list[str]) -> None:
-        unequal = self._take("!=")
-        if not unequal:
-            self._take("==")
-        [value] = found
-        if self._words[0].startswith("@"):
-            equal = self._trace.contains(self._words.pop(0).removeprefix("@"), value)
-        elif self._take("{"):
+    def _compare(self, value: str) -> None:
+        words = self._words
+        unequal = words.take("!=")
+        words.take("==")
+        if words.left[0].startswith("@"):
+            equal = self._trace.contains(words.name(), value)
+        elif words.take("{"):
             equal = False
-            while not self._take("}"):
-                equal |= _covers(self._words.pop(0), value)
-                self._take(",")
+            while not words.take("}"):
+                equal |= covers(words.left.pop(0), value)
+                words.take(",")
         else:
-            equal = _covers(self._words.pop(0), value)
+            equal = covers(words.left.pop(0), value)
         if equal == unequal:
-            raise _NoMatchError
-
-    def _concatenation(self) -> list[str]:
-        """Every text that the parts may have together."""
-        parts = [self._operand()]
-        while self._take("."):
-            parts.append(self._operand())
-        return [" . ".join(map(str, chosen)) for chosen in product(*parts)]
-
-    def _operand(self) -> list[_Value]:
-        values = self._primary()
-        while self._words and self._words[0] in ("&", "|", "^"):
-            operator, mask = self._words.pop(0), _literal(self._words.pop(0))
-            values = [_combine(value, operator, mask) for value in values]
-        return values
-
-    def _primary(self) -> list[_Value]:
-        if self._take("("):
-            inner = self._operand()
-            self._expect(")")
-            return inner
-        if self._words[0] in ("numgen", "jhash"):
-            return self._slots()
-        for field in _FIELDS:
-            if tuple(self._words[: len(field)]) == field:
-                del self._words[: len(field)]
-                return [self._trace.field(field, self._state)]
-        return [_literal(self._words.pop(0))]
-
-    def _slots(self) -> list[_Value]:
-        while self._words.pop(0) != "mod":
-            pass
-        modulus, offset = int(self._words.pop(0)), 0
-        while self._words and self._words[0] in ("seed", "offset"):
-            if self._words.pop(0) == "offset":
-                offset = int(self._words[0])
-            self._words.pop(0)
-        return [offset + slot for slot in range(modulus)]
-
-    def _take(self, word: str) -> bool:
-        if self._words and self._words[0] == word:
-            del self._words[0]
-            return True
-        return False
-
-    def _expect(self, word: str) -> None:
-        if not self._take(word):
-            raise ValueError(f'not understood: "{" ".join(self._words)}" where "{word}" should be')
+            raise NoMatchError
 
 
 def _refused(verdict: _Verdict) -> Outcome:
     return Outcome(Fate.REJECTED if verdict is _Verdict.REJECT else Fate.DROPPED)
-
-
-def _literal(word: str) -> _Value:
-    try:
-        return int(word, 0)
-    except ValueError:
-        pass
-    try:
-        return ip_address(word)
-    except ValueError:
-        return word
-
-
-def _number(value: _Value) -> int:
-    return int(value)
-
-
-def _combine(value: _Value, operator: str, mask: _Value) -> _Value:
-    left, right = _number(value), _number(mask)
-    result = left & right if operator == "&" else left | right if operator == "|" else left ^ right
-    return result if isinstance(value, int) else type(ip_address(str(value)))(result)
-
-
-def _covers(pattern: str, text: str) -> bool:
-    """Whether a value matches what a rule or an element says: itself, a number written otherwise, a network."""
-    if pattern == text:
-        return True
-    if "/" in pattern:
-        return ip_address(text) in ip_network(pattern)
-    return text.isdecimal() and _literal(pattern) == int(text)

@@ -60,7 +60,7 @@ class TableWatch:
 
     async def _follow(self, sock: socket.socket) -> None:
         """Until the socket fails. Raises OSError."""
-        _attach(sock, tablefilter.assemble())
+        attach(sock)
         sock.bind((0, 0))
         sock.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
         sock.setblocking(False)
@@ -104,7 +104,9 @@ def _received(sock: socket.socket) -> Iterator[bytes | None]:
             yield None
 
 
-def _attach(sock: socket.socket, program: bytes) -> None:
+def attach(sock: socket.socket) -> None:
+    """Let only what `tablefilter` passes reach the socket. Raises OSError."""
+    program = tablefilter.assemble()
     buffer = ctypes.create_string_buffer(program, len(program))
     count = len(program) // tablefilter.INSTRUCTION.size
     sock.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HL", count, ctypes.addressof(buffer)))

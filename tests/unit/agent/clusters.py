@@ -6,6 +6,18 @@ from itertools import count
 from typing import Any
 
 from heraldlb.agent.cluster import Cluster
+from heraldlb.kube.recorder import Happening, Recorder
+
+
+class Listening(Recorder):
+    """Keeps the Events that it is given."""
+
+    def __init__(self) -> None:
+        self.heard: list[Happening] = []
+
+    def record(self, happening: Happening) -> None:
+        self.heard.append(happening)
+
 
 _VERSIONS = count(1)
 NODE_ADDRESS = "192.168.77.1"

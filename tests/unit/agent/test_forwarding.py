@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -21,8 +21,7 @@ from heraldlb.api.times import written_finely
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube.mirror import Mirror
-from heraldlb.kube.recorder import Happening
-from tests.unit.agent.clusters import cluster_of, endpoint_slice, node, service
+from tests.unit.agent.clusters import Listening, cluster_of, endpoint_slice, node, service
 from tests.unit.forwarding.kernel import Kernel
 
 
@@ -46,7 +45,7 @@ class Running:
     role: ForwardingRole
     kernel: Noticing
     cluster: Cluster
-    events: list[Happening] = field(default_factory=list)
+    recorder: Listening
 
     def services(self) -> dict[str, str]:
         return self.kernel.elements().get(("ip", "services"), {})
@@ -72,12 +71,12 @@ class Running:
 
 @asynccontextmanager
 async def running(cluster: Cluster) -> AsyncIterator[Running]:
-    kernel, events = Noticing(), list[Happening]()
+    kernel, recorder = Noticing(), Listening()
     watch = TableWatch(lambda _: True)
-    role = ForwardingRole(cluster, AgentSettings("node-1"), events.append, Forwarder(kernel, kernel), watch)
+    role = ForwardingRole(cluster, AgentSettings("node-1"), recorder, Forwarder(kernel, kernel), watch)
     task = asyncio.create_task(role.run())
     await role.applied.wait()
-    yield Running(role, kernel, cluster, events)
+    yield Running(role, kernel, cluster, recorder)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -107,7 +106,7 @@ async def test_a_service_that_cannot_be_planned_goes_without_and_alone_and_is_na
     failing(cluster, at_port=666)
     async with running(cluster) as agent:
         assert set(agent.services()) == {"10.96.0.1 . tcp . 80"}
-        [event] = agent.events
+        [event] = agent.recorder.heard
         assert (event.reason, event.subject.id.name) == (Reason.FORWARDING_FAILED, "odd")
         assert "Not forwarded until the Service changes" in event.note
         assert agent.sample("services_refused") == 1
@@ -126,7 +125,7 @@ async def test_a_service_that_can_no_longer_be_planned_stays_as_it_was() -> None
         agent.role.touch([NamespacedName("default", "odd")])
         await agent.change(cluster.services, service("good", "10.96.0.1", port=81), "good")
         assert set(agent.services()) == set(before) - {"10.96.0.1 . tcp . 80"} | {"10.96.0.1 . tcp . 81"}
-        assert "as before its last change" in agent.events[0].note
+        assert "as before its last change" in agent.recorder.heard[0].note
 
 
 async def test_what_is_measured_follows_what_is_done() -> None:

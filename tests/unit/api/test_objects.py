@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from heraldlb.api.addresspool import parse_duration, parse_pool
 from heraldlb.api.announcements import InterfaceFilter
 from heraldlb.api.conditions import Condition, merge
+from heraldlb.api.endpoints import Endpoint, parse_endpoint_slice
 from heraldlb.api.selectors import parse_selector
 from heraldlb.api.serviceaddress import manifest, object_name, parse_service_address
 from heraldlb.api.services import parse_service
@@ -165,3 +166,15 @@ def test_a_condition_keeps_its_time_until_its_status_flips() -> None:
 def test_conditions_of_others_are_kept() -> None:
     foreign = {"type": "example.com/Other", "status": "True"}
     assert foreign in merge([foreign], [Condition("Ready", True, "A", "m")], "t")
+
+
+def test_conditions_of_an_endpoint_that_are_unset_are_taken_as_the_api_documents() -> None:
+    def endpoint(conditions: dict[str, Any]) -> Endpoint:
+        [found] = parse_endpoint_slice(
+            {"endpoints": [{"addresses": ["10.0.0.1"], "conditions": conditions}]}
+        ).endpoints
+        return found
+
+    assert endpoint({}) == endpoint({"ready": True, "serving": True, "terminating": False})
+    leaving = endpoint({"ready": False, "serving": None, "terminating": True})
+    assert (leaving.ready, leaving.serving, leaving.terminating) == (False, True, True)

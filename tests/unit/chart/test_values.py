@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import heraldlb
+from heraldlb.forwarding.schedulers import ALIASES, Scheduler
 
 CHART = Path(__file__).parents[3] / "charts" / "heraldlb"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -82,3 +83,8 @@ def test_chart_and_package_are_of_one_version() -> None:
 def test_the_chart_asks_for_the_api_server_that_its_rules_need() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["kubeVersion"] == ">=1.31.0-0", "isIP, isCIDR and their kin come with 1.31"
+
+
+def test_the_chart_takes_every_scheduler_by_each_of_its_names() -> None:
+    accepted = SCHEMA["properties"]["agent"]["properties"]["forwarding"]["properties"]["scheduler"]["enum"]
+    assert sorted(accepted) == sorted([*Scheduler, *ALIASES])

@@ -6,7 +6,7 @@ import asyncio
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heraldlb.api.endpoints import EndpointPort, EndpointSlice
@@ -148,6 +148,7 @@ def test_any_sequence_of_changes_ends_where_a_full_load_does(batches: list[list[
         assert kernel.elements() == loaded(fresh).elements()
 
 
+@settings(max_examples=25)
 @given(st.lists(states(), max_size=5), st.lists(states(), max_size=5), st.integers(1, 12))
 def test_whatever_a_predecessor_left_is_mended_by_transactions_that_each_hold(
     former: list[State], wanted: list[State], limit: int

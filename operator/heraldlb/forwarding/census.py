@@ -1,0 +1,95 @@
+"""How many connections are open to each endpoint, counted in the kernel's conntrack table (ctnetlink).
+
+Needs CAP_NET_ADMIN. The kernel walks its whole table for it and sends what was translated, some 200 bytes for each
+connection; 10,000 of them are counted in 60 ms of one core.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections import Counter
+from collections.abc import Collection, Iterator
+from socket import AF_INET, AF_INET6, socket
+from typing import Final
+
+from heraldlb.api.services import Protocol
+from heraldlb.forwarding import nfnetlink as nf
+from heraldlb.forwarding.leastconn import Loads
+from heraldlb.forwarding.model import Backend
+from heraldlb.forwarding.readback import OpenSocket, open_socket
+
+_DATAGRAM: Final = 1 << 17
+_PATIENCE: Final = 10.0
+"""Seconds for one answer of the kernel."""
+
+_GET: Final = 0x101
+_REQUEST_DUMP: Final = 0x301
+_REPLY, _STATUS, _PROTOINFO, _STATUS_MASK = 2, 3, 4, 26
+_TRANSLATED: Final = 1 << 5
+"""IPS_DST_NAT."""
+_BITS: Final = struct.Struct("=HH4s")
+
+# As ctnetlink_dump_tuples() has always written a tuple: its source, destination, protocol number and source port.
+_TUPLES: Final[dict[int, struct.Struct]] = {
+    AF_INET: struct.Struct("!8x4s8x8xc3x4x2s"),
+    AF_INET6: struct.Struct("!8x16s20x8xc3x4x2s"),
+}
+_TCP: Final = b"\x06"
+_NUMBERS: Final[dict[Protocol, bytes]] = {"TCP": _TCP, "UDP": b"\x11", "SCTP": b"\x84"}
+_TCP_STATE: Final = 8
+"""Where it is in CTA_PROTOINFO: first in the only attribute."""
+_OPEN_TCP_STATES: Final = frozenset({1, 2, 3})
+"""SYN_SENT, SYN_RECV and ESTABLISHED: what comes later is over for the endpoint, and stays for minutes."""
+
+_Key = tuple[bytes, bytes, bytes]
+"""Address, protocol number and port of an endpoint."""
+
+
+def count_connections(endpoints: Collection[tuple[Protocol, Backend]], opener: OpenSocket = open_socket) -> Loads:
+    """Open connections to each of these that this node has translated, through whatever Service.
+
+    Blocks: not for an event loop. Raises OSError.
+    """
+    counted: Counter[_Key] = Counter()
+    versions = {backend.address.version for _, backend in endpoints}
+    with opener() as sock:
+        sock.settimeout(_PATIENCE)
+        for version, family in ((4, AF_INET), (6, AF_INET6)):
+            if version in versions:
+                sock.send(_request(family))
+                counted.update(_answers(sock, family))
+    return {endpoint: counted[_key(*endpoint)] for endpoint in endpoints}
+
+
+def _key(protocol: Protocol, backend: Backend) -> _Key:
+    return backend.address.packed, _NUMBERS[protocol], backend.port.to_bytes(2)
+
+
+def _request(family: int) -> bytes:
+    """For translated connections only; kernels before 5.14 send all."""
+    bits = _TRANSLATED.to_bytes(4)
+    body = bytes((family, 0, 0, 0)) + _BITS.pack(8, _STATUS, bits) + _BITS.pack(8, _STATUS_MASK, bits)
+    return nf.HEADER.pack(nf.HEADER.size + len(body), _GET, _REQUEST_DUMP, family, 0) + body
+
+
+def _answers(sock: socket, family: int) -> Iterator[_Key]:
+    while True:
+        for message in nf.messages(sock.recv(_DATAGRAM)):
+            if message.type == nf.DONE:
+                return
+            if message.type == nf.ERROR:
+                number = nf.error_number(message)
+                raise OSError(number, os.strerror(number))
+            if (key := _open_to(message.attributes(), _TUPLES[family])) is not None:
+                yield key
+
+
+def _open_to(entry: dict[int, memoryview], layout: struct.Struct) -> _Key | None:
+    """The endpoint, unless the connection is over, was not translated, or is of a protocol without ports."""
+    if not nf.integer(entry[_STATUS]) & _TRANSLATED or len(entry[_REPLY]) < layout.size:
+        return None
+    address, protocol, port = layout.unpack_from(entry[_REPLY])
+    if protocol == _TCP and entry[_PROTOINFO][_TCP_STATE] not in _OPEN_TCP_STATES:
+        return None
+    return address, protocol, port

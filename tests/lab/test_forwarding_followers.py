@@ -1,4 +1,4 @@
-"""What an agent does beside forwarding: it follows its own rules, the node's addresses, and who is served."""
+"""What an agent does beside forwarding: it follows its own rules."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from heraldlb.agent.settings import AgentSettings
 from heraldlb.agent.staleflows import StaleFlowsRole
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.healthserver import HealthServer
-from heraldlb.forwarding.localaddresses import LocalAddresses, route_socket
 from heraldlb.forwarding.nft import Nft, NftError, NftFailure
-from heraldlb.forwarding.node import ForwardingSettings
 from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.watch import TableWatch
-from lab.namespaces import Surroundings, named, run_in
+from heraldlb.kube.recorder import Happening
 from tests.lab.forwarding_net import ANSWER_SECONDS, Net, network
 from tests.lab.test_stale_flows import clients, flows
-from tests.unit.agent.clusters import cluster_of, endpoint_slice, node, service
+from tests.unit.agent.clusters import NODE_ADDRESS, cluster_of, endpoint_slice, node, service
 from tests.unit.forwarding.builders import WEB, frontend
 from tests.unit.forwarding.cases import CLUSTER_IP, POD, VIP
 
@@ -45,6 +43,13 @@ class BreakableNft(Nft):
         await super().apply(text)
 
 
+class Unheard:
+    """Takes Events."""
+
+    def record(self, happening: Happening) -> None:
+        """Nobody asks for it."""
+
+
 class Agent:
     """The forwarder of an agent on node-1 with all that follows it, in a cluster with one UDP Service."""
 
@@ -53,7 +58,6 @@ class Agent:
         self._net = net
         self._cluster: Cluster = cluster_of([node(NODE)], [_service()], [_slice(5353)])
         watch = TableWatch(self.nft.ran, lambda: net.netlink(NODE))
-        addresses = LocalAddresses(lambda: run_in(Surroundings(network=named(net.prefix + NODE)), route_socket))
         checks = HealthCheckRole(
             self._cluster,
             NODE,
@@ -64,16 +68,13 @@ class Agent:
         flows = StaleFlowsRole(lambda: net.netlink(NODE))
         self._role = ForwardingRole(
             self._cluster,
-            AgentSettings(
-                NODE, forwarding=ForwardingSettings(node_port_addresses=("192.168.77.0/24", "fd77::/64"))
-            ),
-            lambda _: None,
+            AgentSettings(NODE),
+            Unheard(),
             Forwarder(self.nft, KernelReader(lambda: net.netlink(NODE))),
             watch,
             [checks, flows],
-            addresses,
         )
-        self.works = [watch.run, self._role.run, checks.run, flows.run, addresses.run]
+        self.works = [watch.run, self._role.run, checks.run, flows.run]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -92,17 +93,17 @@ class Agent:
         assert change is not None
         self._role.touch(self._cluster.slice_changed(change))
 
-    async def health(self, holds: Callable[[str], bool], address: str = "192.168.77.1") -> None:
+    async def health(self, holds: Callable[[str], bool]) -> None:
         """Until the answer at the health-check node port is such; empty where there is none."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            while not holds(await self.asked(address)):  # noqa: ASYNC110
+            while not holds(await self.asked()):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
-    async def asked(self, address: str = "192.168.77.1") -> str:
+    async def asked(self) -> str:
         """The answer at the health-check node port; empty where there is none."""
         sock = self._net.socket("client", "IPv4", "TCP")
         try:
-            await asyncio.get_running_loop().sock_connect(sock, (address, HEALTH_PORT))
+            await asyncio.get_running_loop().sock_connect(sock, (NODE_ADDRESS, HEALTH_PORT))
         except OSError:
             sock.close()
             return ""
@@ -140,9 +141,6 @@ async def test_health_checks_and_conntrack_follow_what_the_node_forwards_and_whe
                 async with asyncio.timeout(ANSWER_SECONDS):
                     while await client.ask() != "port-5354":
                         pass
-
-                net.run(NODE, "ip", "address", "add", "192.168.77.11/24", "dev", "eth0")
-                await agent.health(lambda text: " 200 " in text, "192.168.77.11")
 
                 agent.nft.broken = True
                 agent.serve(5353)

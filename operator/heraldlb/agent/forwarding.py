@@ -26,7 +26,7 @@ from heraldlb.forwarding.frame import WORDS
 from heraldlb.forwarding.localaddresses import LocalAddresses
 from heraldlb.forwarding.model import Plan
 from heraldlb.forwarding.nft import NftError
-from heraldlb.forwarding.node import NodeView, frame_of, view_node
+from heraldlb.forwarding.node import PRIMARY, NodeView, frame_of, view_node
 from heraldlb.forwarding.preflight import preflight
 from heraldlb.forwarding.schedulers import weights_of
 from heraldlb.forwarding.watch import TableWatch
@@ -57,17 +57,15 @@ class ForwardingRole:
         forwarder: Forwarder,
         watch: TableWatch,
         followers: Sequence[Follower] = (),
-        local_addresses: LocalAddresses | None = None,
     ) -> None:
-        """`local_addresses` are needed where node ports are served in CIDRs."""
         self._cluster = cluster
         self._followers = followers
-        self._local_addresses = local_addresses
         self._settings = settings
         self._recorder = recorder
         self._forwarder = forwarder
         self._balancing = Balancing(self.touch)
         self._planner = Planner(cluster, self._balancing)
+        self._addresses = LocalAddresses(self.touch)
         self._objections = Objections(cluster, settings.node_name, recorder)
         self._touched: set[NamespacedName] = set()
         self._triggers: list[float] = []
@@ -83,8 +81,6 @@ class ForwardingRole:
         """Set once the node forwards what the cluster asked for when the agent started."""
         for family in FAMILIES:
             watch.subscribe(WORDS[family].table, self._doubt)
-        if local_addresses is not None:
-            local_addresses.subscribe(self.touch)
 
     def touch(self, services: Iterable[NamespacedName] = ()) -> None:
         """These Services, or the Node, may have changed."""
@@ -112,8 +108,13 @@ class ForwardingRole:
 
     async def run(self) -> None:
         """Apply what changes, for ever. Changes that come while one is applied are taken together."""
+        works = [self._follow, self._balancing.run, self._objections.run]
+        if PRIMARY not in self._settings.forwarding.node_port_addresses:
+            # Before anything is applied, lest node ports go while they are looked for.
+            await self._addresses.read()
+            works.append(self._addresses.run)
         async with asyncio.TaskGroup() as tasks:
-            for work in (self._follow, self._balancing.run, self._objections.run):
+            for work in works:
                 tasks.create_task(work())
 
     async def _follow(self) -> None:
@@ -155,9 +156,8 @@ class ForwardingRole:
         if self._doubted and self._plan is not None:
             await self._look(self._plan)
         started = time.time()
-        local = await self._local_addresses.get() if self._local_addresses is not None else ()
         weights, doubtful = weights_of(self._cluster.nodes.values())
-        view = view_node(node, self._settings.forwarding, local, weights)
+        view = view_node(node, self._settings.forwarding, self._addresses.found, weights)
         frame = frame_of(
             view,
             self._settings.forwarding,

@@ -39,10 +39,8 @@ from heraldlb.forwarding import cleanup, detour, ping
 from heraldlb.forwarding.evidence import gather, glance
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.healthserver import HealthServer
-from heraldlb.forwarding.localaddresses import LocalAddresses
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.nft import Nft, NftError
-from heraldlb.forwarding.node import PRIMARY
 from heraldlb.forwarding.onlink import on_link
 from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.watch import TableWatch
@@ -235,7 +233,6 @@ class Agent:
         mode = settings.forwarding_mode if FORWARDER in settings.roles else Mode.OFF
         health_checks = HealthCheckRole(self._cluster, settings.node_name, self._recorder.record, HealthServer())
         stale_flows = StaleFlowsRole()
-        addresses = None if PRIMARY in settings.forwarding.node_port_addresses else LocalAddresses()
         role = ForwardingRole(
             self._cluster,
             settings,
@@ -243,7 +240,6 @@ class Agent:
             Forwarder(self._nft, KernelReader()),
             self._watch,
             [health_checks, stale_flows],
-            addresses,
         )
         if mode is not Mode.OFF:
             self._forwarding = role
@@ -254,12 +250,7 @@ class Agent:
             lambda closely: gather(closely=closely),
             glance,
             CiliumConfig(self._api).replaces,
-            work=[
-                role.run,
-                health_checks.run,
-                stale_flows.run,
-                *([] if addresses is None else [addresses.run]),
-            ],
+            work=[role.run, health_checks.run, stale_flows.run],
             remove=role.remove,
         )
         self._work.append(switch.run)

@@ -1,116 +1,85 @@
-"""The addresses of the node's interfaces, kept up to date by netlink events (rtnetlink(7)). Never polled."""
+"""The node's own addresses as the kernel has them, and as they come and go (rtnetlink(7)). Reads, never writes."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
+import contextlib
+import errno
 import socket
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
 
+from pyroute2 import IPRoute
+
 from heraldlb.api.ranges import IPAddress
-from heraldlb.forwarding.readback import OpenSocket
 
-log = logging.getLogger(__name__)
+_ADDRESSES_CHANGED: Final = 0x10 | 0x100
+"""RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR."""
 
-_GROUPS: Final = 0x10 | 0x100
-"""RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR."""
-_HEADER: Final = struct.Struct("=IHHII")
-_ADDRESS: Final = struct.Struct("=BBBBI")
-"""struct ifaddrmsg: family, prefix length, flags, scope, interface index."""
-_ERROR, _DONE, _NEW, _DELETED, _GET = 2, 3, 20, 21, 22
-_DUMP: Final = 0x301
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_DATAGRAM: Final = 1 << 16
-_REOPEN: Final = 1.0
-"""Seconds before a socket that failed, or lost events, is replaced."""
-
-_Held = tuple[int, IPAddress]
-"""An interface, and an address that it has."""
+_SETTLE: Final = 0.1
+"""Seconds for which changes are gathered: an interface has several addresses."""
 
 
-def route_socket() -> socket.socket:
-    """A netlink socket for addresses, in the network namespace of the calling thread. Raises OSError."""
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+def read() -> frozenset[IPAddress]:
+    """Every address of every interface. Blocks: not for an event loop. Raises OSError."""
+    with IPRoute() as netlink:
+        # The address of the other end of a link stands in IFA_ADDRESS, where there is one.
+        texts = (message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS") for message in netlink.get_addr())
+        return frozenset(ip_address(text) for text in texts)
+
+
+def subscribe() -> socket.socket:
+    """A socket on which the kernel tells of changes, in the network namespace of the calling thread."""
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+    sock.bind((0, _ADDRESSES_CHANGED))
+    return sock
 
 
 class LocalAddresses:
-    """Calls back on the loop that runs it."""
+    """Follows the addresses of the node."""
 
-    def __init__(self, opener: OpenSocket = route_socket) -> None:
-        self._open = opener
-        self._callbacks: list[Callable[[], None]] = []
-        self._current: frozenset[IPAddress] = frozenset()
-        self._known = asyncio.Event()
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        *,
+        read: Callable[[], frozenset[IPAddress]] = read,
+        subscribe: Callable[[], socket.socket] = subscribe,
+    ) -> None:
+        """`changed` is called whenever there are others than before."""
+        self._changed = changed
+        self._read = read
+        self._subscribe = subscribe
+        self.found: frozenset[IPAddress] = frozenset()
 
-    def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called when the addresses have changed."""
-        self._callbacks.append(callback)
-
-    async def get(self) -> frozenset[IPAddress]:
-        """The addresses, loopback and link-local ones among them, once they are known."""
-        await self._known.wait()
-        return self._current
+    async def read(self) -> None:
+        """Find out now. Raises OSError."""
+        found = await asyncio.to_thread(self._read)
+        if found != self.found:
+            self.found = found
+            self._changed()
 
     async def run(self) -> None:
-        """Follow, for ever."""
-        while True:
-            try:
-                with self._open() as sock:
-                    await self._follow(sock)
-            except OSError as error:
-                log.warning("the node's addresses are not followed for a moment: %s", error)
-            await asyncio.sleep(_REOPEN)
-
-    async def _follow(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        # Listening before reading: what changes in between is then seen twice rather than never.
-        sock.bind((0, _GROUPS))
-        sock.send(_HEADER.pack(_HEADER.size + _ADDRESS.size, _GET, _DUMP, 1, 0) + _ADDRESS.pack(0, 0, 0, 0, 0))
-        held: set[_Held] = set()
-        complete = False
-        while True:
-            for kind, body in _messages(await asyncio.get_running_loop().sock_recv(sock, _DATAGRAM)):
-                if kind == _NEW:
-                    held.add(_held(body))
-                elif kind == _DELETED:
-                    held.discard(_held(body))
-                elif kind == _ERROR:
-                    [number] = struct.unpack_from("=i", body)
-                    raise OSError(-number, os.strerror(-number))
-                elif kind == _DONE:
-                    complete = True
-            if complete:
-                self._set(frozenset(address for _, address in held))
-
-    def _set(self, current: frozenset[IPAddress]) -> None:
-        if not self._known.is_set() or current != self._current:
-            self._current = current
-            self._known.set()
-            for callback in self._callbacks:
-                callback()
+        """Keep `found` as it is on the node, for ever. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        with self._subscribe() as sock:
+            while True:
+                await self.read()
+                await _receive(loop, sock)
+                await asyncio.sleep(_SETTLE)
+                _drain(sock)
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    start = 0
-    while start + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, start)
-        if length < _HEADER.size:
-            return
-        yield kind, data[start + _HEADER.size : start + length]
-        start += length + 3 & ~3
+def _drain(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while sock.recv(1 << 16):
+            pass
 
 
-def _held(body: bytes) -> _Held:
-    *_, index = _ADDRESS.unpack_from(body)
-    found: dict[int, bytes] = {}
-    start = _ADDRESS.size
-    while start + 4 <= len(body):
-        length, kind = struct.unpack_from("=HH", body, start)
-        found[kind] = body[start + 4 : start + length]
-        start += max(length, 4) + 3 & ~3
-    # On a point-to-point link the address is that of the other end.
-    return index, ip_address(found.get(_IFA_LOCAL) or found[_IFA_ADDRESS])
+async def _receive(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    try:
+        await loop.sock_recv(sock, 1 << 16)
+    except OSError as error:
+        # More was told than the socket holds. All is read anew anyway.
+        if error.errno != errno.ENOBUFS:
+            raise

@@ -72,9 +72,13 @@ class StaleFlowsRole:
                 fresh, failure = str(error) != failure, str(error)
                 level = logging.WARNING if fresh else logging.DEBUG
                 log.log(level, "UDP clients may go on sending to endpoints that are gone: %s", error)
-                self._clean_under = None
-                self._changed.set()
-                await asyncio.sleep(RETRY)
+            except Exception:
+                log.exception("UDP clients may go on sending to endpoints that are gone")
+            else:
+                continue
+            self._clean_under = None
+            self._changed.set()
+            await asyncio.sleep(RETRY)
 
     def _clean(self, before: Plan | None, plan: Plan) -> int:
         frontends = disturbed(before, plan)

@@ -73,8 +73,8 @@ def plan_service(
     spreading = spreading_of(wishes, slices, node, loads)
     servers: dict[Frontend, VirtualServer] = {}
     local: set[IPAddress] = set()
-    quiesced: set[Backend] = set()
     counted: set[tuple[Protocol, Backend]] = set()
+    quiesced: set[Backend] = set()
     cluster_ips: set[IPAddress] = set()
     for family in FAMILIES:
         cluster_ip = first_of_family(service.cluster_ips, family)
@@ -87,12 +87,14 @@ def plan_service(
             lists = choose(slices, port, family, node_name=node.name, zone=node.zone, lost=lost)
             local.update(backend.address for backend in lists.local)
             quiesced.update(lists.quiesced)
+            if service.internal_traffic_policy == "Local":
+                quiesced.update(lists.cluster)
             if spreading.scheduler.counts:
                 counted.update((port.protocol, backend) for backend in (*lists.cluster, *lists.local))
-            spread = spreading.spread(lists, port.protocol)
-            if spread is not lists or service.internal_traffic_policy == "Local":
-                quiesced.update(lists.cluster, lists.local)
-            lists = spread
+            everyone, lists = lists, spreading.spread(lists, port.protocol)
+            if lists is not everyone:
+                # Weight 0 keeps new connections away and no others.
+                quiesced.update(everyone.cluster)
             # The first claim stands where a Service has one address in two roles.
             dialled = Frontend(cluster_ip, port.protocol, port.port)
             affinity = _affinity(service, dialled, AddressKind.CLUSTER_IP)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from heraldlb.api.endpoints import EndpointSlice
@@ -45,7 +45,9 @@ class Spreading:
         """Slots for backends, which come in an order that is the same on every node."""
         if not self.scheduler.weighs and not self.scheduler.counts:
             return lists
-        return EndpointLists(self._slots(lists.cluster, protocol), self._slots(lists.local, protocol))
+        return replace(
+            lists, cluster=self._slots(lists.cluster, protocol), local=self._slots(lists.local, protocol)
+        )
 
     def _slots(self, backends: tuple[Backend, ...], protocol: Protocol) -> tuple[Backend, ...]:
         some, weights = usable(backends, [self.weights.get(backend.address, 1) for backend in backends])

@@ -50,6 +50,13 @@ def test_weights_are_slots(scheduler: str) -> None:
     assert set(server(scheduler, "n1=0").backends) == {TWO, THREE}
 
 
+def test_weight_0_ends_no_connection() -> None:
+    """What is quiesced is spared when conntrack is cleaned up."""
+    for scheduler in ("weighted", "maglev", "wlc"):
+        assert planned(scheduler, "n2=0").quiesced == {TWO}
+        assert planned(scheduler, "n2=1").quiesced == set()
+
+
 def test_maglev_fills_a_table_and_needs_none_for_a_single_endpoint() -> None:
     assert len(server("maglev", "n1=2").backends) == TABLE_SIZE
     assert server("maglev", "", HERE).backends == (ONE,)

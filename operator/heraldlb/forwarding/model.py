@@ -147,7 +147,7 @@ class ServicePlan:
     counted: frozenset[tuple[Protocol, Backend]] = frozenset()
     """Endpoints of which the scheduler goes by how many connections they have open."""
     quiesced: frozenset[Backend] = frozenset()
-    """Endpoints that serve and may get no new connections from here: those that they have go on."""
+    """Endpoints that serve and get no new connections from here: those that they have go on."""
     health_check: HealthCheck | None = None
 
     def rank(self, frontend: Frontend) -> tuple[int, str, NamespacedName]:

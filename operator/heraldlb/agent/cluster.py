@@ -108,6 +108,12 @@ class Cluster:
         """The ServiceAddress of an address."""
         return self.records.get(record_key(address))
 
+    @property
+    def uid(self) -> str:
+        """What this cluster has of its own and every node can know: the UID of the Service default/kubernetes."""
+        kubernetes = self.services.get(NamespacedName("default", "kubernetes"))
+        return kubernetes.uid if kubernetes is not None else ""
+
     def node(self, name: str) -> Node | None:
         """The Node of that name."""
         return self.nodes.get(NamespacedName("", name))

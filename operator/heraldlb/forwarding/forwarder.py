@@ -125,7 +125,7 @@ class Forwarder:
                 await self._reach(self._acceptable(plan), tally, mendable=mendable)
             except _RefusedError as refused:
                 if refused.__cause__ is not None:
-                    log.error("rules could not be written", exc_info=refused.__cause__)
+                    log.exception("rules could not be written", exc_info=refused.__cause__)
                 if await self._quarantine(plan, refused.services):
                     continue
                 if not known and not mendable:

@@ -55,6 +55,9 @@ async def test_every_rule_that_we_write_is_recognised_by_the_next_process(net: N
         await net.forwarder(OTHER).remove()
         await net.forwarder(OTHER).apply(plan)
         assert await rules(net) == await rules(net, OTHER), f"how it was before shows: {subject.name}"
+    net.run(NODE, "nft", "add element ip heraldlb services { * : drop }")
+    assert (await net.forwarder(NODE).apply(plan)).full, "what is not understood is replaced"
+    assert await rules(net) == await rules(net, OTHER)
 
 
 @both_families

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from itertools import count
@@ -16,7 +16,7 @@ from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import ServicePort
 from heraldlb.forwarding.conntrack import Flow
 from heraldlb.forwarding.ctnetlink import forget_stale_flows, read_flows
-from heraldlb.forwarding.model import Frame, Plan
+from heraldlb.forwarding.model import Frame, Frontend, Plan
 from heraldlb.forwarding.plan import make_plan
 from heraldlb.forwarding.staleness import disturbed
 from tests.lab.forwarding_net import ANSWER_SECONDS, Net, network
@@ -70,10 +70,10 @@ def forget(net: Net, before: Plan | None, after: Plan) -> int:
     return forget_stale_flows(after, disturbed(before, after), lambda: net.netlink("node-1"))
 
 
-def flows(net: Net, plan: Plan) -> list[Flow]:
-    """What conntrack has on node-1 for the frontends of the plan."""
+def flows(net: Net, frontends: Collection[Frontend]) -> list[Flow]:
+    """What conntrack has on node-1 for these frontends."""
     with net.netlink("node-1") as sock:
-        return list(read_flows(sock, plan.claims, count(1)))
+        return list(read_flows(sock, frontends, count(1)))
 
 
 class UdpClient:
@@ -156,7 +156,7 @@ async def test_who_asked_before_there_was_a_service_is_answered_once_there_is(ne
         role.applied(nothing, VIEW, ())
         await udp.send()
         dialling = tasks.create_task(net.connect("client", VIP[family], PORT))
-        while len(untranslated := flows(net, served)) < 2:  # noqa: ASYNC110
+        while len(untranslated := flows(net, served.claims)) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         assert {flow.backend.address for flow in untranslated} == {ip_address(VIP[family])}
 

@@ -73,7 +73,7 @@ def agent_metrics() -> list[MetricRow]:
     )
     collectors = (
         SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
-        ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL)),
+        ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL), lambda: 0),
         ForwardingMetrics(),
     )
     return rows(metric for collector in collectors for metric in collector.collect())

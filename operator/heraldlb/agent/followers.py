@@ -18,3 +18,6 @@ class Follower(Protocol):
 
     def failed(self) -> None:
         """The kernel does not have the newest plan. It has the one before, and gets the newest in a moment."""
+
+    def repaired(self) -> None:
+        """For a moment the kernel did not have the last plan, since somebody else had changed its rules."""

@@ -200,6 +200,8 @@ class ForwardingRole:
         applied = await self._forwarder.apply(plan, ())
         if applied.transactions:
             self.metrics.repaired()
+            for follower in self._followers:
+                follower.repaired()
             log.warning(
                 "the kernel's rules were not as they had been left, perhaps since somebody flushed them: %s",
                 "made anew" if applied.full else f"{applied.elements} elements set right",

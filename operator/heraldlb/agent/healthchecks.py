@@ -73,6 +73,9 @@ class HealthCheckRole:
         self._forwarding = False
         self._changed.set()
 
+    def repaired(self) -> None:
+        """See `Follower`. It was over before a load balancer could have been told."""
+
     async def run(self) -> None:
         """Follow what is applied, for ever; at the end all listeners are closed."""
         allow_many_sockets()

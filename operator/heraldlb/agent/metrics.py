@@ -68,9 +68,11 @@ class SpeakerCollector(Collector):
 class ForwarderCollector(Collector):
     """Metrics of the forwarder, `heraldlb_forwarder_*`."""
 
-    def __init__(self, mode: Mode, stance: Callable[[], Stance | None]) -> None:
+    def __init__(self, mode: Mode, stance: Callable[[], Stance | None], forgotten: Callable[[], int]) -> None:
+        """`forgotten`: conntrack entries deleted so far."""
         self._mode = mode
         self._stance = stance
+        self._forgotten = forgotten
 
     def collect(self) -> Iterator[Metric]:
         """One scrape."""
@@ -83,6 +85,11 @@ class ForwarderCollector(Collector):
             )
             active.add_metric([self._mode, stance.proxy], float(stance.forwards))
             yield active
+        yield CounterMetricFamily(
+            "heraldlb_forwarder_forgotten_flows",
+            "Conntrack entries deleted since they led to no endpoint that serves.",
+            value=self._forgotten(),
+        )
 
 
 def _addresses(stats: SpeakerStats) -> Iterator[Metric]:

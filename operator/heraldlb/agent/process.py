@@ -116,6 +116,7 @@ class Agent:
         self._detours: DetourRole | None = None
         self._forwarding: ForwardingRole | None = None
         self._lost_nodes = LostNodes(api, self._cluster, self._services_changed)
+        self._stale_flows = StaleFlowsRole()
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
@@ -162,7 +163,9 @@ class Agent:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
             REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
-        REGISTRY.register(ForwarderCollector(self._switch.mode, lambda: self._switch.stance))
+        REGISTRY.register(
+            ForwarderCollector(self._switch.mode, lambda: self._switch.stance, lambda: self._stale_flows.deleted)
+        )
         if self._forwarding is not None:
             REGISTRY.register(self._forwarding.metrics)
         self._supplied.set()
@@ -232,14 +235,13 @@ class Agent:
     def _add_forwarder(self, settings: AgentSettings) -> ForwardingSwitch:
         mode = settings.forwarding_mode if FORWARDER in settings.roles else Mode.OFF
         health_checks = HealthCheckRole(self._cluster, settings.node_name, self._recorder.record, HealthServer())
-        stale_flows = StaleFlowsRole()
         role = ForwardingRole(
             self._cluster,
             settings,
-            self._recorder.record,
+            self._recorder,
             Forwarder(self._nft, KernelReader()),
             self._watch,
-            [health_checks, stale_flows],
+            [health_checks, self._stale_flows],
         )
         if mode is not Mode.OFF:
             self._forwarding = role
@@ -250,7 +252,7 @@ class Agent:
             lambda closely: gather(closely=closely),
             glance,
             CiliumConfig(self._api).replaces,
-            work=[role.run, health_checks.run, stale_flows.run],
+            work=[role.run, health_checks.run, self._stale_flows.run],
             remove=role.remove,
         )
         self._work.append(switch.run)

@@ -31,6 +31,8 @@ class StaleFlowsRole:
     def __init__(self, opener: OpenSocket = open_socket) -> None:
         self._opener = opener
         self._plan: Plan | None = None
+        self._clean_under: Plan | None = None
+        """The plan under which nothing was stale; None: not known."""
         self._changed = asyncio.Event()
         self.deleted = 0
         """Entries deleted so far."""
@@ -41,11 +43,17 @@ class StaleFlowsRole:
         self._changed.set()
 
     def failed(self) -> None:
-        """See `Follower`. Nothing is forwarded in another way than before."""
+        """See `Follower`. What the kernel has meanwhile is not known, nor who is led astray by it."""
+        self._clean_under = None
+
+    def repaired(self) -> None:
+        """See `Follower`. Whoever sent meanwhile was translated by nobody, and goes on to be."""
+        self._clean_under = None
+        self._changed.set()
 
     async def run(self) -> None:
         """Clean up after each plan, for ever."""
-        clean: Plan | None = None
+        self._clean_under = None
         failure = ""
         while True:
             await self._changed.wait()
@@ -53,17 +61,24 @@ class StaleFlowsRole:
             plan = self._plan
             if plan is None:
                 continue
+            before: Plan | None = self._clean_under
+            self._clean_under = plan
             try:
                 # In a thread: the table may have a hundred thousand entries.
-                self.deleted += await asyncio.to_thread(self._clean, clean, plan)
-                clean, failure = plan, ""
+                self.deleted += await asyncio.to_thread(self._clean, before, plan)
+                failure = ""
                 await asyncio.sleep(INTERVAL)
             except OSError as error:
                 fresh, failure = str(error) != failure, str(error)
                 level = logging.WARNING if fresh else logging.DEBUG
                 log.log(level, "UDP clients may go on sending to endpoints that are gone: %s", error)
-                self._changed.set()
-                await asyncio.sleep(RETRY)
+            except Exception:
+                log.exception("UDP clients may go on sending to endpoints that are gone")
+            else:
+                continue
+            self._clean_under = None
+            self._changed.set()
+            await asyncio.sleep(RETRY)
 
     def _clean(self, before: Plan | None, plan: Plan) -> int:
         frontends = disturbed(before, plan)

@@ -20,6 +20,7 @@ from heraldlb.forwarding.model import HealthCheck, Plan
 
 OK: Final = 200
 UNAVAILABLE: Final = 503
+LAST_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def health_check(service: Service, slices: Iterable[EndpointSlice], node_name: s
     Endpoints count once, whatever ports they have. Families are counted apart, and a family without a cluster IP is
     not served: kube-proxy is two independent proxies.
     """
-    if not (service.health_check_node_port and service.type == "LoadBalancer" and service.external_local):
+    port = service.health_check_node_port
+    if not (0 < port <= LAST_PORT and service.type == "LoadBalancer" and service.external_local):
         return None
     ready: dict[Family, set[IPAddress]] = {
         family: set() for family in FAMILIES if first_of_family(service.cluster_ips, family) is not None
@@ -84,9 +86,7 @@ def health_check(service: Service, slices: Iterable[EndpointSlice], node_name: s
             family = family_of(endpoint.address)
             if endpoint.node_name == node_name and endpoint.ready and family in ready:
                 ready[family].add(endpoint.address)
-    return HealthCheck(
-        service.health_check_node_port, {family: len(addresses) for family, addresses in ready.items()}
-    )
+    return HealthCheck(port, {family: len(addresses) for family, addresses in ready.items()})
 
 
 def listeners(

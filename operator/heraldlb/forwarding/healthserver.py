@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Final, cast
@@ -50,7 +51,8 @@ class HealthServer:
         self._open_socket = open_socket
         self._healths: Mapping[Listener, Health] = {}
         self._servers: dict[Listener, asyncio.Server] = {}
-        self._connections: dict[_Connection, None] = {}
+        self._connections: OrderedDict[_Connection, None] = OrderedDict()
+        """The one that was silent for longest first."""
 
     async def serve(self, wanted: Mapping[Listener, Health]) -> dict[Listener, OSError]:
         """Listen there and nowhere else. Listeners that stay are left alone, and so are their connections.
@@ -82,8 +84,8 @@ class HealthServer:
 
     def heard(self, connection: _Connection) -> None:
         """A request on the connection was answered."""
-        if self._connections.pop(connection, self) is None:
-            self._connections[connection] = None
+        if connection in self._connections:
+            self._connections.move_to_end(connection)
 
     def closed(self, connection: _Connection) -> None:
         """The connection is gone."""

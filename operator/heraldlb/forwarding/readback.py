@@ -6,8 +6,10 @@ import asyncio
 import errno
 import os
 import socket
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,6 +18,7 @@ from heraldlb.forwarding import nfnetlink as nf
 from heraldlb.forwarding.actual import Learned, Table, Tables
 from heraldlb.forwarding.elements import Key
 from heraldlb.forwarding.frame import TABLE
+from heraldlb.forwarding.nfnetlink import UnreadableError
 
 _FAMILIES: Final[dict[Family, int]] = {"IPv4": 2, "IPv6": 10}
 
@@ -55,10 +58,18 @@ class KernelReader:
     async def learned(self) -> Mapping[Family, tuple[Learned, ...]]:
         return await asyncio.to_thread(self._learned)
 
-    def _learned(self) -> Mapping[Family, tuple[Learned, ...]]:
+    @contextmanager
+    def _conversation(self) -> Iterator[_Conversation]:
         with self._open() as sock:
             sock.settimeout(_PATIENCE)
-            conversation = _Conversation(sock)
+            try:
+                yield _Conversation(sock)
+            except (LookupError, ValueError, struct.error) as error:
+                # Such as an element without a key, which stands for all others.
+                raise UnreadableError(f"something that we do not write: {error!r}") from error
+
+    def _learned(self) -> Mapping[Family, tuple[Learned, ...]]:
+        with self._conversation() as conversation:
             found: dict[Family, tuple[Learned, ...]] = {}
             for family, number in _FAMILIES.items():
                 learned: list[Learned] = []
@@ -70,9 +81,7 @@ class KernelReader:
             return found
 
     def _read(self) -> Tables:
-        with self._open() as sock:
-            sock.settimeout(_PATIENCE)
-            conversation = _Conversation(sock)
+        with self._conversation() as conversation:
             return {
                 family: table
                 for family, number in _FAMILIES.items()

@@ -57,6 +57,7 @@ def test_a_family_without_a_cluster_ip_has_no_health_check() -> None:
     "fields",
     [
         pytest.param({"health_check_node_port": 0}, id="no port"),
+        pytest.param({"health_check_node_port": 65_536}, id="no port that there is"),
         pytest.param({"type": "NodePort"}, id="no load balancer"),
         pytest.param({"external_traffic_policy": "Cluster"}, id="any node is as good"),
     ],

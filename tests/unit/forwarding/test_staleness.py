@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from heraldlb.api.endpoints import Endpoint, EndpointPort
+from heraldlb.api.group import NODE_WEIGHTS_ANNOTATION, SCHEDULER_ANNOTATION
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.services import Protocol, ServicePort
 from heraldlb.forwarding.conntrack import Flow
@@ -87,6 +88,10 @@ def test_where_no_endpoint_serves_nothing_is_forgotten() -> None:
                 endpoint("10.244.2.5", zone_hints=frozenset({"a"})),
             ),
             id="of another zone",
+        ),
+        pytest.param(
+            dns(HERE, ELSEWHERE, annotations={SCHEDULER_ANNOTATION: "wrr", NODE_WEIGHTS_ANNOTATION: "n1=0"}),
+            id="of no weight",
         ),
     ],
 )

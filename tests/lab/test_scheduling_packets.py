@@ -25,6 +25,7 @@ from heraldlb.forwarding.plan import NO_LOADS, make_plan
 from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.ruleset import elements_at, shared_elements
 from heraldlb.forwarding.schedulers import Scheduler
+from lab.namespaces import Surroundings, named, run_in
 from tests.lab.forwarding_net import ANSWER_SECONDS, NODES, Net, network, view
 from tests.unit.forwarding.builders import WEB, service
 from tests.unit.forwarding.cases import NODE_ADDRESS, POD
@@ -98,7 +99,10 @@ async def dial(net: Net, family: Family, times: int) -> list[str]:
 async def ask_from(net: Net, family: Family, source_port: int, node: str) -> str:
     """Who answers a datagram from that port to the node port of a node."""
     loop = asyncio.get_running_loop()
-    with net.socket("client", family, socket.SOCK_DGRAM) as sock:
+    number = socket.AF_INET if family == "IPv4" else socket.AF_INET6
+    client = Surroundings(network=named(f"{net.prefix}client"))
+    with run_in(client, lambda: socket.socket(number, socket.SOCK_DGRAM)) as sock:
+        sock.setblocking(False)
         sock.bind(("", source_port))
         await loop.sock_connect(sock, (NODE_ADDRESS[family][node], NODE_PORT))
         await loop.sock_sendall(sock, b"hello\n")

@@ -23,9 +23,10 @@ from heraldlb.api.reasons import Reason
 from heraldlb.api.times import parse_time
 from heraldlb.forwarding.forwarder import Forwarder, Quarantined
 from heraldlb.forwarding.frame import WORDS
+from heraldlb.forwarding.localaddresses import LocalAddresses
 from heraldlb.forwarding.model import Plan
 from heraldlb.forwarding.nft import NftError
-from heraldlb.forwarding.node import NodeView, frame_of, view_node
+from heraldlb.forwarding.node import PRIMARY, NodeView, frame_of, view_node
 from heraldlb.forwarding.preflight import preflight
 from heraldlb.forwarding.schedulers import weights_of
 from heraldlb.forwarding.watch import TableWatch
@@ -64,6 +65,7 @@ class ForwardingRole:
         self._forwarder = forwarder
         self._balancing = Balancing(self.touch)
         self._planner = Planner(cluster, self._balancing)
+        self._addresses = LocalAddresses(self.touch)
         self._objections = Objections(cluster, settings.node_name, recorder)
         self._touched: set[NamespacedName] = set()
         self._triggers: list[float] = []
@@ -106,8 +108,13 @@ class ForwardingRole:
 
     async def run(self) -> None:
         """Apply what changes, for ever. Changes that come while one is applied are taken together."""
+        works = [self._follow, self._balancing.run, self._objections.run]
+        if PRIMARY not in self._settings.forwarding.node_port_addresses:
+            # Before anything is applied, lest node ports go while they are looked for.
+            await self._addresses.read()
+            works.append(self._addresses.run)
         async with asyncio.TaskGroup() as tasks:
-            for work in (self._follow, self._balancing.run, self._objections.run):
+            for work in works:
                 tasks.create_task(work())
 
     async def _follow(self) -> None:
@@ -150,7 +157,7 @@ class ForwardingRole:
             await self._look(self._plan)
         started = time.time()
         weights, doubtful = weights_of(self._cluster.nodes.values())
-        view = view_node(node, self._settings.forwarding, weights=weights)
+        view = view_node(node, self._settings.forwarding, self._addresses.found, weights)
         frame = frame_of(
             view,
             self._settings.forwarding,

@@ -19,6 +19,8 @@ from heraldlb.api.reasons import Reason
 from heraldlb.api.services import Service, parse_service
 from heraldlb.api.times import written_finely
 from heraldlb.forwarding.forwarder import Forwarder
+from heraldlb.forwarding.localaddresses import read
+from heraldlb.forwarding.node import ForwardingSettings
 from heraldlb.forwarding.watch import TableWatch
 from heraldlb.kube.mirror import Mirror
 from tests.unit.agent.clusters import Listening, cluster_of, endpoint_slice, node, service
@@ -70,10 +72,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(cluster: Cluster) -> AsyncIterator[Running]:
+async def running(cluster: Cluster, settings: ForwardingSettings | None = None) -> AsyncIterator[Running]:
     kernel, recorder = Noticing(), Listening()
     watch = TableWatch(lambda _: True)
-    role = ForwardingRole(cluster, AgentSettings("node-1"), recorder, Forwarder(kernel, kernel), watch)
+    chosen = AgentSettings("node-1", forwarding=settings or ForwardingSettings())
+    role = ForwardingRole(cluster, chosen, recorder, Forwarder(kernel, kernel), watch)
     task = asyncio.create_task(role.run())
     await role.applied.wait()
     yield Running(role, kernel, cluster, recorder)
@@ -146,3 +149,16 @@ async def test_what_changed_before_the_agent_started_is_not_measured() -> None:
         slice_ = endpoint_slice("good", "10.244.1.7", triggered="2026-01-01T00:00:00Z")
         await agent.change(agent.cluster.slices, slice_, "good")
         assert agent.sample("network_programming_duration_seconds_count") == 0
+
+
+async def test_node_ports_are_served_on_every_own_address_within_the_cidrs() -> None:
+    exposed = service("good", "10.96.0.1")
+    exposed["spec"] |= {"type": "NodePort", "ports": [{**exposed["spec"]["ports"][0], "nodePort": 30080}]}
+    cluster = cluster_of([node("node-1")], [exposed], [endpoint_slice("good", "10.244.1.5")])
+    own = [
+        each
+        for each in await asyncio.to_thread(read)
+        if each.version == 4 and not (each.is_loopback or each.is_link_local)
+    ]
+    async with running(cluster, ForwardingSettings(node_port_addresses=("0.0.0.0/0",))) as agent:
+        assert set(agent.services()) == {"10.96.0.1 . tcp . 80", *(f"{each} . tcp . 30080" for each in own)}

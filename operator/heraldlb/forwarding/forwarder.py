@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from heraldlb.api.objects import NamespacedName
@@ -80,7 +81,7 @@ class _Tally:
 
 
 class _RefusedError(Exception):
-    """nft refused rules that are about these Services; nothing of them was applied."""
+    """Rules that are about these Services cannot be written, or nft refused them; nothing of them was applied."""
 
     def __init__(self, services: Collection[NamespacedName], error: NftError) -> None:
         super().__init__(str(error))
@@ -123,6 +124,8 @@ class Forwarder:
             try:
                 await self._reach(self._acceptable(plan), tally, mendable=mendable)
             except _RefusedError as refused:
+                if refused.__cause__ is not None:
+                    log.exception("rules could not be written", exc_info=refused.__cause__)
                 if await self._quarantine(plan, refused.services):
                     continue
                 if not known and not mendable:
@@ -182,7 +185,10 @@ class Forwarder:
             tally.full = True
             await self._advance(_Loaded(Plan(plan.frame), frozenset(), SPARE_CHAINS), plan, None, tally)
             return
-        found = await asyncio.to_thread(repair, tables, plan, self._chunk) if tables and mendable else None
+        found = None
+        if tables and mendable:
+            with _rendering(plan.services):
+                found = await asyncio.to_thread(repair, tables, plan, self._chunk)
         if found is None:
             await self._replace(plan, tables or {}, tally)
         else:
@@ -194,17 +200,16 @@ class Forwarder:
         """From what is loaded to `plan`, some Services at a time."""
         ids = tuple(differing(loaded.plan, plan) if touched is None else touched)
         for some in chunks(ids, (loaded.plan, plan), self._chunk):
-            step = plan if len(some) == len(ids) else between(loaded.plan, plan, some)
-            change = ruleset.diff(loaded.plan, step, loaded.chains, some)
-            if change is None:
-                loaded = replace(loaded, plan=step)
-                continue
             try:
-                await self._run(change.text, some, tally, change.elements)
+                with _rendering(some):
+                    step = plan if len(some) == len(ids) else between(loaded.plan, plan, some)
+                    change = ruleset.diff(loaded.plan, step, loaded.chains, some)
+                if change is not None:
+                    await self._run(change.text, some, tally, change.elements)
             except _RefusedError:
                 self._loaded = loaded
                 raise
-            loaded = replace(loaded, plan=step, chains=change.chains)
+            loaded = replace(loaded, plan=step, chains=loaded.chains if change is None else change.chains)
         self._loaded = replace(loaded, plan=plan)
         if len(loaded.chains) > loaded.spare:
             await self._sweep(self._loaded)
@@ -220,7 +225,8 @@ class Forwarder:
     async def _replace(self, plan: Plan, tables: Tables, tally: _Tally) -> None:
         """All at once, so that no packet meets the tables without its Service."""
         learned = {family: table.learned for family, table in tables.items() if table.learned}
-        whole = await asyncio.to_thread(ruleset.full, plan, learned)
+        with _rendering(plan.services):
+            whole = await asyncio.to_thread(ruleset.full, plan, learned)
         try:
             await self._run(whole.text, plan.services.keys(), tally, whole.elements)
         except _RefusedError as refused:
@@ -267,9 +273,14 @@ class Forwarder:
         acceptable = self._acceptable(plan)
 
         async def check(ids: Collection[NamespacedName]) -> str | None:
-            return await self._refusal((await asyncio.to_thread(ruleset.full, acceptable.only(ids))).text)
+            try:
+                with _rendering(ids):
+                    whole = await asyncio.to_thread(ruleset.full, acceptable.only(ids))
+            except _RefusedError as refused:
+                return str(refused)
+            return await self._refusal(whole.text)
 
-        poisoned = await find_poisoned(sorted(suspects), check)
+        poisoned = await find_poisoned(sorted(id_ for id_ in suspects if id_ in acceptable.services), check)
         for id_, message in poisoned.items():
             if id_ in self._refused:
                 # Nor is its former shape accepted any more.
@@ -286,7 +297,7 @@ class Forwarder:
         except NftError as error:
             if error.failure is not NftFailure.REFUSED:
                 raise
-            return str(error)
+            return f"nft refuses its rules: {error}"
         return None
 
     def _quarantined(self) -> tuple[Quarantined, ...]:
@@ -294,7 +305,17 @@ class Forwarder:
             Quarantined(
                 id_,
                 f"{'Forwarded as before its last change' if refused.former else 'Not forwarded'} until the Service "
-                f"changes, since nft refuses its rules: {refused.message}",
+                f"changes: {refused.message}",
             )
             for id_, refused in sorted(self._refused.items(), key=lambda entry: entry[0])
         )
+
+
+@contextmanager
+def _rendering(services: Collection[NamespacedName]) -> Iterator[None]:
+    """Whatever fails at writing rules is about one of these Services, and the others must not wait for it."""
+    try:
+        yield
+    except Exception as error:
+        message = f"Herald fails at its rules, which is an error of Herald's: {type(error).__name__}: {error}"
+        raise _RefusedError(services, NftError(NftFailure.REFUSED, message)) from error

@@ -120,6 +120,36 @@ async def test_poison_is_searched_only_in_the_transaction_that_is_refused() -> N
     assert "10.96.0.40 . tcp" not in kernel.examined
 
 
+async def test_a_service_whose_rules_cannot_be_written_goes_without_and_alone() -> None:
+    def broken(plan: Plan) -> Plan:
+        odd = plan.services[NamespacedName("default", "s3")]
+        servers = {dialled: replace(server, backends=(None,)) for dialled, server in odd.servers.items()}  # type: ignore[arg-type]
+        return plan.replace([replace(odd, servers=servers)])
+
+    rest = plan_of(8).replace(removed=[NamespacedName("default", "s3")])
+    for chunk in (4, 1000):
+        kernel = Kernel()
+        forwarder = Forwarder(kernel, kernel, chunk=chunk)
+        for _ in range(2):
+            applied = await forwarder.apply(broken(plan_of(8)))
+            assert [found.service.name for found in applied.quarantined] == ["s3"]
+            assert "Not forwarded until the Service changes: Herald fails" in applied.quarantined[0].message
+            assert kernel.elements() == loaded(rest).elements()
+        # Nor does it hinder the next process.
+        applied = await Forwarder(kernel, kernel, chunk=chunk).apply(broken(plan_of(8)))
+        assert [found.service.name for found in applied.quarantined] == ["s3"]
+        assert kernel.elements() == loaded(rest).elements()
+
+
+async def test_services_that_go_do_not_hinder_the_search_for_one_that_is_refused() -> None:
+    kernel = Kernel()
+    forwarder = Forwarder(kernel, kernel)
+    await forwarder.apply(plan_of(6))
+    applied = await forwarder.apply(plan_of(3, poisoned=frozenset({1})))
+    assert [found.service.name for found in applied.quarantined] == ["s1"]
+    assert len(kernel.elements()["ip", "services"]) == 3
+
+
 async def test_what_somebody_else_removed_comes_back_with_the_next_change() -> None:
     kernel = Kernel()
     forwarder = Forwarder(kernel, kernel)

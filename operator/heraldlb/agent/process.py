@@ -238,7 +238,7 @@ class Agent:
         role = ForwardingRole(
             self._cluster,
             settings,
-            self._recorder,
+            self._recorder.record,
             Forwarder(self._nft, KernelReader()),
             self._watch,
             [health_checks, self._stale_flows],

@@ -94,7 +94,7 @@ def plan_service(
             everyone, lists = lists, spreading.spread(lists, port.protocol)
             if lists is not everyone:
                 # Weight 0 keeps new connections away and no others.
-                quiesced.update({*everyone.cluster, *everyone.local}.difference(lists.cluster, lists.local))
+                quiesced.update(set(everyone.cluster).difference(lists.cluster))
             # The first claim stands where a Service has one address in two roles.
             dialled = Frontend(cluster_ip, port.protocol, port.port)
             affinity = _affinity(service, dialled, AddressKind.CLUSTER_IP)

@@ -191,10 +191,14 @@ class Plan:
 
     def replace(self, changed: Iterable[ServicePlan] = (), removed: Iterable[NamespacedName] = ()) -> Plan:
         """The plan with some Services new or changed and some gone; its cost is mostly that of those Services."""
+        incoming = {service.id: service for service in changed}
+        outdated = {*removed, *incoming}
+        if all(_claims_alike(self.services.get(id_), incoming.get(id_)) for id_ in outdated):
+            # As when endpoints elsewhere change: copies of the indexes would cost most of the time.
+            return Plan(self.frame, {**self.services, **incoming}, self.claims, self.hairpins, self.cluster_ips)
         services, claims = dict(self.services), dict(self.claims)
         hairpins, cluster_ips = dict(self.hairpins), dict(self.cluster_ips)
-        incoming = {service.id: service for service in changed}
-        for id_ in {*removed, *incoming}:
+        for id_ in outdated:
             if outgoing := services.pop(id_, None):
                 _withdraw(outgoing, claims)
                 _count(hairpins, outgoing.local_endpoints, -1)
@@ -215,6 +219,19 @@ class Plan:
     def only(self, ids: Iterable[NamespacedName]) -> Plan:
         """The plan of some of its Services."""
         return Plan(self.frame).replace(self.services[id_] for id_ in ids)
+
+
+def _claims_alike(before: ServicePlan | None, after: ServicePlan | None) -> bool:
+    """Whether both are there and make the same entries in the indexes of a plan."""
+    return (
+        before is not None
+        and after is not None
+        and before.created == after.created
+        and before.local_endpoints == after.local_endpoints
+        and before.cluster_ips == after.cluster_ips
+        and before.servers.keys() == after.servers.keys()
+        and all(server.kind == after.servers[frontend].kind for frontend, server in before.servers.items())
+    )
 
 
 def _withdraw(service: ServicePlan, claims: dict[Frontend, tuple[NamespacedName, ...]]) -> None:

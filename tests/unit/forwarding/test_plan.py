@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -198,3 +199,15 @@ def test_of_two_equal_claims_the_older_service_wins_and_the_other_inherits() -> 
 def _backends_of(plan: Plan, at: Frontend) -> tuple[Backend, ...] | None:
     server = plan.server(at)
     return server.backends if server is not None else None
+
+
+def test_a_service_made_anew_under_its_name_yields_what_an_older_one_claims() -> None:
+    server = VirtualServer(AddressKind.EXTERNAL_IP, Masquerade.EVERYONE, backends("10.244.2.5"))
+    mine, other = (
+        ServicePlan(NamespacedName("default", name), created, {frontend("203.0.113.1", 80): server})
+        for name, created in (("mine", "2026-01-01T00:00:00Z"), ("other", "2026-01-02T00:00:00Z"))
+    )
+    plan = Plan(FRAME).replace([mine, other])
+    assert plan.claims[frontend("203.0.113.1", 80)] == (mine.id, other.id)
+    anew = plan.replace([replace(mine, created="2026-01-03T00:00:00Z")])
+    assert anew.claims[frontend("203.0.113.1", 80)] == (other.id, mine.id)

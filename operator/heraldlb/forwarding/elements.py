@@ -3,8 +3,10 @@
 | map, set              | key                          | value                                  |
 |-----------------------|------------------------------|----------------------------------------|
 | `services`            | address . protocol . port    | `goto external-N`, `goto internal-N`,  |
-|                       |                              | `goto refuse`, `drop`                  |
-| `local-services`      | the same                     | `jump local-N`, before `services`      |
+|                       |                              | `goto refuse`, `drop`,                 |
+|                       |                              | `goto restricted`                      |
+| `restricted-services` | the same                     | what else would be in `services`       |
+| `local-services`      | the same                     | `jump local-N`, before that            |
 | `filtered` (set)      | the same                     |                                        |
 | `sources` (set)       | the same . client's network  |                                        |
 | `affine`              | the same                     | `jump recall-GROUP`                    |
@@ -37,6 +39,7 @@ from heraldlb.forwarding.model import (
 )
 
 SERVICES: Final = "services"
+RESTRICTED_SERVICES: Final = "restricted-services"
 LOCAL_SERVICES: Final = "local-services"
 FILTERED: Final = "filtered"
 SOURCES: Final = "sources"
@@ -44,6 +47,7 @@ AFFINE: Final = "affine"
 HAIRPINS: Final = "hairpins"
 CLUSTER_IPS: Final = "cluster-ips"
 REFUSE: Final = "refuse"
+RESTRICTED: Final = "restricted"
 
 LOCAL_SLOTS: Final = 1 << 24
 """First slot of the Local list: far beyond the number of endpoints that a Service can have."""
@@ -141,7 +145,11 @@ def elements_of(frontend: Frontend, server: VirtualServer) -> Iterator[tuple[Key
                 yield Key(affine_map(protocol), f"{address} . {frontend.port}"), f"goto {chain}"
             case _:
                 verdict = f"goto {chain}"
-    yield Key(SERVICES, service), verdict
+    if server.sources is None and server.local_backends is None:
+        yield Key(SERVICES, service), verdict
+    else:
+        yield Key(SERVICES, service), f"goto {RESTRICTED}"
+        yield Key(RESTRICTED_SERVICES, service), verdict
     if server.sources is not None:
         yield Key(FILTERED, service), ""
         for network in server.sources:

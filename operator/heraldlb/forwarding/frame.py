@@ -2,15 +2,19 @@
 
 The path of the first packet of a connection (netfilter consults nat chains for no other):
 
-    prerouting, output -> dispatch -> filtered, sources: drop     clients that a load balancer must not answer
-                                   -> local-services: local-N     returns for pods and this node, else DNAT or drop
-                                   -> services: external-N        mark, DNAT
+    prerouting, output -> dispatch -> services: external-N        mark, DNAT
                                                 internal-N        mark unless from a pod, DNAT
                                                 refuse            reset or port unreachable
+                                                restricted        see below
                                    -> cluster-ips: refuse         a port that nobody serves
+    restricted -> filtered, sources: drop                         clients that a load balancer must not answer
+               -> local-services: local-N                         returns for pods and this node, else DNAT or drop
+               -> restricted-services                             as services
     forward, output    -> drop what goes to an address of no Service
     postrouting, input -> affine-PROTO: learn-GROUP               write down where the client went
     postrouting        -> masquerade what carries the mark, and what talks to itself
+
+Most Services restrict nothing, and are found by one lookup.
 
 A backend is picked by `numgen random mod N` as the slot in the backends map. Another scheduler is another chain
 whose slot expression differs: `jhash ip saddr . tcp sport mod M seed S` over M slots filled Maglev's way, weights
@@ -38,6 +42,8 @@ from heraldlb.forwarding.elements import (
     LOCAL_SERVICES,
     LOCAL_SLOTS,
     REFUSE,
+    RESTRICTED,
+    RESTRICTED_SERVICES,
     SERVICES,
     SOURCES,
     Chain,
@@ -90,7 +96,7 @@ def frame_statements(family: Family, frame: Frame) -> Iterator[str]:
     ip, table = words.ip, words.table
     dialled = f"{ip} daddr . meta l4proto . th dport"
     yield f"add table {table}"
-    for name in (SERVICES, LOCAL_SERVICES, AFFINE):
+    for name in (SERVICES, RESTRICTED_SERVICES, LOCAL_SERVICES, AFFINE):
         yield f"add map {table} {name} {{ typeof {dialled} : verdict; }}"
     yield f"add set {table} {FILTERED} {{ typeof {dialled}; }}"
     yield f"add set {table} {SOURCES} {{ typeof {dialled} . {ip} saddr; flags interval; }}"
@@ -112,9 +118,14 @@ def frame_statements(family: Family, frame: Frame) -> Iterator[str]:
     )
     yield from _chain(
         table,
-        "dispatch",
+        RESTRICTED,
         f"{dialled} @{FILTERED} {dialled} . {ip} saddr != @{SOURCES} drop",
         f"{dialled} vmap @{LOCAL_SERVICES}",
+        f"{dialled} vmap @{RESTRICTED_SERVICES}",
+    )
+    yield from _chain(
+        table,
+        "dispatch",
         f"{dialled} vmap @{SERVICES}",
         f"{ip} daddr @{CLUSTER_IPS} goto {REFUSE}",
     )

@@ -33,7 +33,8 @@ def test_a_full_load_holds_every_frontend_slot_and_hairpin() -> None:
     local = service(type="LoadBalancer", ingress=("172.16.0.1",), external_traffic_policy="Local")
     plan = plan_of((local, slice_of(endpoint("10.244.1.5", "n1"), endpoint("10.244.2.5"))))
     assert loaded(plan).elements() == {
-        ("ip", "services"): {"10.96.0.1 . tcp . 80": "goto internal-2", "172.16.0.1 . tcp . 80": "goto internal-2"},
+        ("ip", "services"): {"10.96.0.1 . tcp . 80": "goto internal-2", "172.16.0.1 . tcp . 80": "goto restricted"},
+        ("ip", "restricted-services"): {"172.16.0.1 . tcp . 80": "goto internal-2"},
         ("ip", "local-services"): {"172.16.0.1 . tcp . 80": "jump local-1"},
         ("ip", "backends-tcp"): {
             "10.96.0.1 . 80 . 0": "10.244.1.5 . 8080",

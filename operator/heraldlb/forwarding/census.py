@@ -14,7 +14,7 @@ from socket import AF_INET, AF_INET6, socket
 from typing import Final
 
 from heraldlb.api.services import Protocol
-from heraldlb.forwarding import nfnetlink as nf
+from heraldlb.forwarding import nfnetlink as nl
 from heraldlb.forwarding.leastconn import Loads
 from heraldlb.forwarding.model import Backend
 from heraldlb.forwarding.readback import OpenSocket, open_socket
@@ -24,11 +24,9 @@ _PATIENCE: Final = 10.0
 """Seconds for one answer of the kernel."""
 
 _GET: Final = 0x101
-_REQUEST_DUMP: Final = 0x301
 _REPLY, _STATUS, _PROTOINFO, _STATUS_MASK = 2, 3, 4, 26
 _TRANSLATED: Final = 1 << 5
 """IPS_DST_NAT."""
-_BITS: Final = struct.Struct("=HH4s")
 
 # As ctnetlink_dump_tuples() has always written a tuple: its source, destination, protocol number and source port.
 _TUPLES: Final[dict[int, struct.Struct]] = {
@@ -69,17 +67,17 @@ def _key(protocol: Protocol, backend: Backend) -> _Key:
 def _request(family: int) -> bytes:
     """For translated connections only; kernels before 5.14 send all."""
     bits = _TRANSLATED.to_bytes(4)
-    body = bytes((family, 0, 0, 0)) + _BITS.pack(8, _STATUS, bits) + _BITS.pack(8, _STATUS_MASK, bits)
-    return nf.HEADER.pack(nf.HEADER.size + len(body), _GET, _REQUEST_DUMP, family, 0) + body
+    content = nl.attribute(_STATUS, bits) + nl.attribute(_STATUS_MASK, bits)
+    return nl.message(_GET, nl.DUMP, family, 0, content)
 
 
 def _answers(sock: socket, family: int) -> Iterator[_Key]:
     while True:
-        for message in nf.messages(sock.recv(_DATAGRAM)):
-            if message.type == nf.DONE:
+        for message in nl.messages(sock.recv(_DATAGRAM)):
+            if message.type == nl.DONE:
                 return
-            if message.type == nf.ERROR:
-                number = nf.error_number(message)
+            if message.type == nl.ERROR:
+                number = nl.error_number(message)
                 raise OSError(number, os.strerror(number))
             if (key := _open_to(message.attributes(), _TUPLES[family])) is not None:
                 yield key
@@ -87,7 +85,7 @@ def _answers(sock: socket, family: int) -> Iterator[_Key]:
 
 def _open_to(entry: dict[int, memoryview], layout: struct.Struct) -> _Key | None:
     """The endpoint, unless the connection is over, was not translated, or is of a protocol without ports."""
-    if not nf.integer(entry[_STATUS]) & _TRANSLATED or len(entry[_REPLY]) < layout.size:
+    if not nl.integer(entry[_STATUS]) & _TRANSLATED or len(entry[_REPLY]) < layout.size:
         return None
     address, protocol, port = layout.unpack_from(entry[_REPLY])
     if protocol == _TCP and entry[_PROTOINFO][_TCP_STATE] not in _OPEN_TCP_STATES:

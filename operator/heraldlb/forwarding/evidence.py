@@ -12,7 +12,8 @@ from typing import Final
 
 import aiohttp
 
-from heraldlb.forwarding import nfnetlink as nf
+from heraldlb.forwarding import nfnetlink as nl
+from heraldlb.forwarding import nftmessages as nf
 from heraldlb.forwarding.proxies import (
     FOREIGN_CHAINS,
     FOREIGN_LINKS,
@@ -36,7 +37,7 @@ HEARTBEAT_LENGTH: Final = 4096
 _LEGACY_TABLES: Final = ("ip_tables_names", "ip6_tables_names")
 
 _DATAGRAM: Final = 1 << 16
-_FAMILIES: Final = {name: number for number, name in nf.NFPROTO.items()}
+_FAMILIES: Final = {name: number for number, name in nl.NFPROTO.items()}
 
 
 async def gather(*, closely: bool, proc: Path = Path("/proc")) -> Evidence:
@@ -99,10 +100,10 @@ def _question(chain: Chain) -> bytes:
 
 
 def _exists(reply: bytes) -> bool:
-    message = next(nf.messages(reply))
-    if message.type != nf.ERROR:
+    message = next(nl.messages(reply))
+    if message.type != nl.ERROR:
         return True
-    error = nf.error_number(message)
+    error = nl.error_number(message)
     # A kernel that has not loaded nftables calls the question invalid, and has no table.
     if error in (errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
         return False

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from heraldlb.api.objects import NamespacedName
 from heraldlb.forwarding.forgetting import Ties, severed, ties, untrue
 from heraldlb.forwarding.model import Plan
-from heraldlb.forwarding.nfnetlink import UnreadableError
 from heraldlb.forwarding.nft import NftError, Runner
+from heraldlb.forwarding.nftmessages import UnreadableError
 from heraldlb.forwarding.readback import Reader
 
 log = logging.getLogger(__name__)

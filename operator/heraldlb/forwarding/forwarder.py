@@ -12,12 +12,12 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
 from heraldlb.forwarding import ruleset
 from heraldlb.forwarding.actual import Tables
-from heraldlb.forwarding.chunks import between, chunks
+from heraldlb.forwarding.chunks import walk
 from heraldlb.forwarding.forgetter import Forgetter
 from heraldlb.forwarding.mending import Repair, chains_in_use, deletion, repair
 from heraldlb.forwarding.model import Plan, ServicePlan
-from heraldlb.forwarding.nfnetlink import UnreadableError
 from heraldlb.forwarding.nft import NftError, NftFailure, Runner
+from heraldlb.forwarding.nftmessages import UnreadableError
 from heraldlb.forwarding.quarantine import find_poisoned
 from heraldlb.forwarding.readback import Reader
 from heraldlb.forwarding.ruleset import FamilyChain, differing
@@ -199,10 +199,9 @@ class Forwarder:
     ) -> None:
         """From what is loaded to `plan`, some Services at a time."""
         ids = tuple(differing(loaded.plan, plan) if touched is None else touched)
-        for some in chunks(ids, (loaded.plan, plan), self._chunk):
+        for step, some in walk(loaded.plan, plan, ids, self._chunk):
             try:
                 with _rendering(some):
-                    step = plan if len(some) == len(ids) else between(loaded.plan, plan, some)
                     change = ruleset.diff(loaded.plan, step, loaded.chains, some)
                 if change is not None:
                     await self._run(change.text, some, tally, change.elements)

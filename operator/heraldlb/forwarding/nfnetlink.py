@@ -1,4 +1,4 @@
-"""nf_tables messages of netlink, as far as tables are read back (linux/netfilter/nf_tables.h). Pure.
+"""Messages of netfilter's netlink (linux/netfilter/nfnetlink.h), whatever they are about. Pure.
 
 Numbers within attributes are in network byte order, those of headers in the host's (netlink(7)).
 """
@@ -6,10 +6,8 @@ Numbers within attributes are in network byte order, those of headers in the hos
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, summarize_address_range
-from socket import AF_INET6, inet_ntoa, inet_ntop
 from typing import Final
 
 HEADER: Final = struct.Struct("=IHHII")
@@ -22,38 +20,16 @@ PAYLOAD: Final = HEADER.size + _GENERIC.size
 
 PROTOCOL: Final = 12
 """NETLINK_NETFILTER."""
-_NFTABLES: Final = 10 << 8
-NEW_TABLE, GET_TABLE, DELETE_TABLE = (_NFTABLES + number for number in range(3))
-NEW_CHAIN, GET_CHAIN, DELETE_CHAIN = (_NFTABLES + number for number in range(3, 6))
-NEW_RULE, GET_RULE, DELETE_RULE = (_NFTABLES + number for number in range(6, 9))
-NEW_SET, GET_SET, DELETE_SET = (_NFTABLES + number for number in range(9, 12))
-NEW_ELEMENT, GET_ELEMENT, DELETE_ELEMENT = (_NFTABLES + number for number in range(12, 15))
-
 ERROR, DONE = 2, 3
 """NLMSG_ERROR, NLMSG_DONE."""
-_REQUEST, DUMP_INTERRUPTED, _DUMP = 0x01, 0x10, 0x300
+REQUEST, ACKNOWLEDGE, DUMP_INTERRUPTED, DUMP = 0x01, 0x04, 0x10, 0x300
 
 NFPROTO: Final[dict[int, str]] = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 """The families as nft names them."""
 
-ANONYMOUS, DYNAMIC = 0x01, 0x20
-"""Flags of a set: it belongs to a rule; rules add elements to it."""
-
-TABLE_NAME, TABLE_HANDLE, TABLE_USERDATA = 1, 4, 6
-CHAIN_TABLE, CHAIN_NAME, CHAIN_USERDATA = 1, 3, 12
-RULE_TABLE, RULE_CHAIN = 1, 2
-SET_TABLE, SET_NAME, SET_FLAGS, SET_KEY_TYPE, SET_DATA_TYPE = 1, 2, 3, 4, 6
-LIST_TABLE, LIST_SET, _LIST_ELEMENTS = 1, 2, 3
-_KEY, _DATA, _FLAGS, _TIMEOUT, _EXPIRATION, _KEY_END = 1, 2, 3, 4, 5, 10
-_VALUE, _VERDICT = 1, 2
-_VERDICT_CODE, _VERDICT_CHAIN = 1, 2
-_VERDICTS: Final[dict[int, str]] = {0: "drop", 1: "accept", -3: "jump", -4: "goto", -5: "return"}
-_VERDICT_TYPE: Final = 0xFFFF_FF00
-_COMMENT: Final = 0
-
-
-class UnreadableError(Exception):
-    """The kernel has something that is not ours, or is written in another way than we do."""
+NESTED: Final = 0x8000
+"""Added to the number of an attribute that holds others."""
+_NUMBER: Final = 0x3FFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +38,8 @@ class Message:
 
     type: int
     flags: int
+    sequence: int
+    """Of the request that is answered."""
     port: int
     """The sender's netlink port: of the process that made the change that a notification tells of."""
     body: memoryview
@@ -77,56 +55,47 @@ class Message:
         return attributes(self.body[_GENERIC.size :])
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """One element, in nft's words."""
-
-    key: str
-    value: str
-    """Empty for an element of a set."""
-    timeout: int = 0
-    """Milliseconds; 0: it stays."""
-    expires: int = 0
-    """Milliseconds until it goes."""
+def message(kind: int, flags: int, family: int, sequence: int, content: bytes) -> bytes:
+    """A request; `content`: its attributes."""
+    length = PAYLOAD + len(content)
+    return HEADER.pack(length, kind, REQUEST | flags, sequence, 0) + _GENERIC.pack(family, 0, 0) + content
 
 
-def dump(kind: int, family: int, sequence: int, wanted: Mapping[int, str]) -> bytes:
-    """The request to list all objects of one kind, as far as the attributes in `wanted` restrict it."""
-    return _request(kind, _DUMP, family, sequence, wanted)
-
-
-def get(kind: int, family: int, wanted: Mapping[int, str]) -> bytes:
-    """The request for the one object that the attributes in `wanted` name."""
-    return _request(kind, 0, family, 0, wanted)
-
-
-def _request(kind: int, flags: int, family: int, sequence: int, wanted: Mapping[int, str]) -> bytes:
-    body = _GENERIC.pack(family, 0, 0)
-    for number, text in wanted.items():
-        value = text.encode() + b"\0"
-        body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), number) + value + b"\0" * (-len(value) % 4)
-    return HEADER.pack(HEADER.size + len(body), kind, _REQUEST | flags, sequence, 0) + body
+def attribute(number: int, content: bytes) -> bytes:
+    """One attribute of a request."""
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(content), number) + content + b"\0" * (-len(content) % 4)
 
 
 def messages(datagram: bytes) -> Iterator[Message]:
     """The messages that one datagram carries."""
     view, start = memoryview(datagram), 0
     while start + HEADER.size <= len(view):
-        length, kind, flags, _, port = HEADER.unpack_from(view, start)
+        length, kind, flags, sequence, port = HEADER.unpack_from(view, start)
         if length < HEADER.size:
             return
-        yield Message(kind, flags, port, view[start + HEADER.size : start + length])
+        yield Message(kind, flags, sequence, port, view[start + HEADER.size : start + length])
         start += length + 3 & ~3
 
 
 def error_number(message: Message) -> int:
-    """What an ERROR says, as in `errno`; 0: no error."""
+    """What an ERROR, or the DONE of a dump, says, as in `errno`; 0: no error."""
     return -int(struct.unpack_from("=i", message.body)[0])
 
 
 def attributes(view: memoryview) -> dict[int, memoryview]:
     """Attributes by their numbers; of those with the same number the last."""
-    return dict(_each(view))
+    return dict(each_attribute(view))
+
+
+def each_attribute(view: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Attributes in their order, each with its number."""
+    start, end = 0, len(view)
+    while start + _ATTRIBUTE.size <= end:
+        length, number = _ATTRIBUTE.unpack_from(view, start)
+        if length < _ATTRIBUTE.size:
+            return
+        yield number & _NUMBER, view[start + _ATTRIBUTE.size : start + length]
+        start += length + 3 & ~3
 
 
 def name(value: memoryview) -> str:
@@ -137,109 +106,3 @@ def name(value: memoryview) -> str:
 def integer(value: memoryview) -> int:
     """A number attribute of any width."""
     return int.from_bytes(value, "big")
-
-
-def comment(userdata: memoryview | None) -> str:
-    """The comment that nft keeps in the user data of a table or chain: type, length, text."""
-    data = bytes(userdata or b"")
-    while len(data) >= 2:
-        kind, length = data[0], data[1]
-        if kind == _COMMENT:
-            return data[2 : 2 + length].rstrip(b"\0").decode(errors="replace")
-        data = data[2 + length :]
-    return ""
-
-
-class ElementReader:
-    """Turns the elements of one set into words. Raises UnreadableError for types of which we write none."""
-
-    def __init__(self, key_type: int, data_type: int) -> None:
-        self._key = _concatenation(key_type)
-        self._data = _concatenation(data_type) if data_type not in (0, _VERDICT_TYPE) else None
-
-    def read(self, message: Message) -> Iterator[Element]:
-        """The elements of one message of a dump."""
-        elements = message.attributes().get(_LIST_ELEMENTS)
-        for _, nested in _each(elements) if elements is not None else ():
-            found = attributes(nested)
-            key = bytes(attributes(found[_KEY])[_VALUE])
-            end = found.get(_KEY_END)
-            words = self._key(key) if end is None else self._range(key, bytes(attributes(end)[_VALUE]))
-            yield Element(
-                words,
-                self._value(found[_DATA]) if _DATA in found else "",
-                integer(found.get(_TIMEOUT, memoryview(b""))),
-                integer(found.get(_EXPIRATION, memoryview(b""))),
-            )
-
-    def _value(self, data: memoryview) -> str:
-        found = attributes(data)
-        if _VALUE in found and self._data is not None:
-            return self._data(bytes(found[_VALUE]))
-        verdict = attributes(found[_VERDICT])
-        code = _VERDICTS.get(struct.unpack("!i", verdict[_VERDICT_CODE])[0], "?")
-        return f"{code} {name(verdict[_VERDICT_CHAIN])}" if _VERDICT_CHAIN in verdict else code
-
-    def _range(self, first: bytes, last: bytes) -> str:
-        pairs = zip(self._key(first).split(" . "), self._key(last).split(" . "), strict=True)
-        return " . ".join(low if low == high else _prefix(low, high) for low, high in pairs)
-
-
-def _each(view: memoryview) -> Iterator[tuple[int, memoryview]]:
-    start, end = 0, len(view)
-    while start + 4 <= end:
-        length, kind = _ATTRIBUTE.unpack_from(view, start)
-        if length < 4:
-            return
-        yield kind & 0x3FFF, view[start + 4 : start + length]
-        start += length + 3 & ~3
-
-
-_Words = Callable[[bytes], str]
-
-_PROTOCOLS: Final[dict[int, str]] = {6: "tcp", 17: "udp", 132: "sctp"}
-
-
-def _protocol(field: bytes) -> str:
-    return _PROTOCOLS.get(field[0], str(field[0]))
-
-
-def _host_integer(field: bytes) -> str:
-    # Hash values and marks; nft pads what is narrower.
-    return str(struct.unpack("=I", field)[0])
-
-
-_FIELDS: Final[dict[int, tuple[int, _Words]]] = {
-    4: (4, _host_integer),
-    7: (4, inet_ntoa),
-    8: (16, lambda field: inet_ntop(AF_INET6, field)),
-    12: (4, _protocol),
-    13: (4, lambda field: str(field[0] << 8 | field[1])),
-    19: (4, _host_integer),
-}
-"""nft's data types: how many bytes each takes in a concatenation, and its words."""
-
-
-def _concatenation(kind: int) -> _Words:
-    """How to read values of a type: six bits for each part, the first one in the highest (nftables' datatype.h)."""
-    parts = []
-    while kind:
-        try:
-            parts.append(_FIELDS[kind & 0x3F])
-        except KeyError:
-            raise UnreadableError(f"elements of nft's type {kind & 0x3F}") from None
-        kind >>= 6
-    places, start = [], 0
-    for width, words in reversed(parts):
-        places.append((start, start + width, words))
-        start += width
-    return lambda value: " . ".join([words(value[first:last]) for first, last, words in places])
-
-
-def _prefix(low: str, high: str) -> str:
-    try:
-        kind = IPv6Address if ":" in low else IPv4Address
-        [network] = summarize_address_range(kind(low), kind(high))
-    except ValueError:
-        return f"{low}-{high}"
-    return str(network)

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from heraldlb.api.ranges import Family
-from heraldlb.forwarding import nfnetlink as nf
+from heraldlb.forwarding import nfnetlink as nl
+from heraldlb.forwarding import nftmessages as nf
 from heraldlb.forwarding.actual import Learned, Table, Tables
 from heraldlb.forwarding.elements import Key
 from heraldlb.forwarding.frame import TABLE
-from heraldlb.forwarding.nfnetlink import UnreadableError
+from heraldlb.forwarding.nftmessages import UnreadableError
 
 _FAMILIES: Final[dict[Family, int]] = {"IPv4": 2, "IPv6": 10}
 
@@ -32,7 +33,7 @@ OpenSocket = Callable[[], socket.socket]
 
 
 class Reader(Protocol):
-    """What reads our tables back; raises OSError, or `nfnetlink.UnreadableError`."""
+    """What reads our tables back; raises OSError, or `nftmessages.UnreadableError`."""
 
     async def read(self) -> Tables:
         """Our tables as they are now."""
@@ -43,7 +44,7 @@ class Reader(Protocol):
 
 def open_socket() -> socket.socket:
     """A netlink socket for netfilter, in the network namespace of the calling thread. Raises OSError."""
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, nf.PROTOCOL)
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, nl.PROTOCOL)
 
 
 class KernelReader:
@@ -75,7 +76,7 @@ class KernelReader:
                 learned: list[Learned] = []
                 for message in conversation.dump(nf.GET_SET, number, {nf.SET_TABLE: TABLE}):
                     described = message.attributes()
-                    if nf.integer(described.get(nf.SET_FLAGS, memoryview(b""))) & nf.DYNAMIC:
+                    if nl.integer(described.get(nf.SET_FLAGS, memoryview(b""))) & nf.DYNAMIC:
                         _read_set(conversation, number, described, {}, learned)
                 found[family] = tuple(learned)
             return found
@@ -94,32 +95,32 @@ class _Conversation:
     sock: socket.socket
     sequence: int = 0
 
-    def dump(self, kind: int, family: int, wanted: Mapping[int, str] | None = None) -> list[nf.Message]:
+    def dump(self, kind: int, family: int, wanted: Mapping[int, str] | None = None) -> list[nl.Message]:
         """All objects of a kind; none where what is asked about does not exist. Raises OSError."""
         for _ in range(_TRIES):
             self.sequence += 1
             self.sock.send(nf.dump(kind, family, self.sequence, wanted or {}))
             found = list(self._answers())
-            if not any(message.flags & nf.DUMP_INTERRUPTED for message in found):
-                return [message for message in found if message.type not in (nf.ERROR, nf.DONE)]
+            if not any(message.flags & nl.DUMP_INTERRUPTED for message in found):
+                return [message for message in found if message.type not in (nl.ERROR, nl.DONE)]
         raise OSError(errno.EAGAIN, "others change the ruleset all the time")
 
-    def _answers(self) -> Iterator[nf.Message]:
+    def _answers(self) -> Iterator[nl.Message]:
         while True:
-            for message in nf.messages(self.sock.recv(_DATAGRAM)):
-                if message.type == nf.ERROR:
-                    code = nf.error_number(message)
+            for message in nl.messages(self.sock.recv(_DATAGRAM)):
+                if message.type == nl.ERROR:
+                    code = nl.error_number(message)
                     if code not in (0, errno.ENOENT):
                         raise OSError(code, os.strerror(code))
                 yield message
-                if message.type in (nf.ERROR, nf.DONE):
+                if message.type in (nl.ERROR, nl.DONE):
                     return
 
 
 def _table(conversation: _Conversation, family: int) -> Table | None:
     for message in conversation.dump(nf.GET_TABLE, family):
         found = message.attributes()
-        if nf.name(found[nf.TABLE_NAME]) == TABLE:
+        if nl.name(found[nf.TABLE_NAME]) == TABLE:
             break
     else:
         return None
@@ -139,13 +140,13 @@ def _table(conversation: _Conversation, family: int) -> Table | None:
 def _chains(conversation: _Conversation, family: int) -> Iterator[tuple[str, str]]:
     for message in conversation.dump(nf.GET_CHAIN, family):
         found = message.attributes()
-        if nf.name(found[nf.CHAIN_TABLE]) == TABLE:
-            yield nf.name(found[nf.CHAIN_NAME]), nf.comment(found.get(nf.CHAIN_USERDATA))
+        if nl.name(found[nf.CHAIN_TABLE]) == TABLE:
+            yield nl.name(found[nf.CHAIN_NAME]), nf.comment(found.get(nf.CHAIN_USERDATA))
 
 
 def _rules(conversation: _Conversation, family: int) -> Iterator[str]:
     for message in conversation.dump(nf.GET_RULE, family, {nf.RULE_TABLE: TABLE}):
-        yield nf.name(message.attributes()[nf.RULE_CHAIN])
+        yield nl.name(message.attributes()[nf.RULE_CHAIN])
 
 
 def _read_set(
@@ -155,12 +156,12 @@ def _read_set(
     elements: dict[Key, str],
     learned: list[Learned],
 ) -> None:
-    flags = nf.integer(described.get(nf.SET_FLAGS, memoryview(b"")))
+    flags = nl.integer(described.get(nf.SET_FLAGS, memoryview(b"")))
     if flags & nf.ANONYMOUS:
         return
-    name = nf.name(described[nf.SET_NAME])
+    name = nl.name(described[nf.SET_NAME])
     reader = nf.ElementReader(
-        nf.integer(described[nf.SET_KEY_TYPE]), nf.integer(described.get(nf.SET_DATA_TYPE, memoryview(b"")))
+        nl.integer(described[nf.SET_KEY_TYPE]), nl.integer(described.get(nf.SET_DATA_TYPE, memoryview(b"")))
     )
     for message in conversation.dump(nf.GET_ELEMENT, family, {nf.LIST_TABLE: TABLE, nf.LIST_SET: name}):
         for element in reader.read(message):

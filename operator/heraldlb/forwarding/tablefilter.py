@@ -11,7 +11,8 @@ import struct
 import sys
 from typing import Final
 
-from heraldlb.forwarding import nfnetlink as nf
+from heraldlb.forwarding import nfnetlink as nl
+from heraldlb.forwarding import nftmessages as nf
 from heraldlb.forwarding.frame import TABLE
 
 INSTRUCTION: Final = struct.Struct("=HBBI")
@@ -42,7 +43,7 @@ _LENGTH: Final = (1, 0) if _LITTLE else (2, 3)
 """Where the higher and the lower octet of a message's length are; it has no more than two that count."""
 _TYPE: Final = 4 if _LITTLE else 5
 """Where the lower octet of its type is."""
-_NAME: Final = nf.PAYLOAD + 4
+_NAME: Final = nl.PAYLOAD + 4
 """Where the first attribute's value begins, which is the table's name in all notifications."""
 
 _Instruction = tuple[int, int, int, int]

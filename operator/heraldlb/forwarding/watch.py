@@ -15,7 +15,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from heraldlb.forwarding import nfnetlink as nf
+from heraldlb.forwarding import nfnetlink as nl
+from heraldlb.forwarding import nftmessages as nf
 from heraldlb.forwarding import tablefilter
 from heraldlb.forwarding.frame import TABLE
 from heraldlb.forwarding.readback import OpenSocket, open_socket
@@ -78,10 +79,10 @@ class TableWatch:
         if datagram is None:
             yield from self._callbacks
             return
-        for message in nf.messages(datagram):
+        for message in nl.messages(datagram):
             if message.type == nf.NEW_ELEMENT or self._ours(message.port):
                 continue
-            name = nf.name(message.attributes().get(nf.TABLE_NAME, memoryview(b"")))
+            name = nl.name(message.attributes().get(nf.TABLE_NAME, memoryview(b"")))
             if name.startswith(TABLE):
                 yield f"{message.family} {name}"
 

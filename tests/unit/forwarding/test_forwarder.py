@@ -73,6 +73,25 @@ async def test_a_large_load_is_many_small_transactions() -> None:
     assert kernel.elements() == loaded(plan_of(40)).elements()
 
 
+async def test_a_service_with_many_slots_comes_and_goes_in_small_transactions_too() -> None:
+    def heavy(endpoints: int, *addresses: str) -> Plan:
+        subject = service(
+            type="LoadBalancer", ingress=addresses, annotations={"heraldlb.io/scheduler": "maglev"}, created="2026"
+        )
+        targets = [endpoint(f"10.244.2.{index + 1}") for index in range(endpoints)]
+        planned = plan_service(subject, [slice_of(*targets)], NODE)
+        assert planned is not None
+        return Plan(FRAME).replace([planned])
+
+    kernel = Kernel()
+    forwarder = Forwarder(kernel, kernel, chunk=5_000)
+    for plan in (heavy(3, "172.16.0.1", "172.16.0.2"), heavy(5, "172.16.0.2", "172.16.0.3"), Plan(FRAME)):
+        kernel.applied.clear()
+        await forwarder.apply(plan)
+        assert kernel.elements() == loaded(plan).elements()
+        assert max(text.count("\n") for text in kernel.applied) < 10_000
+
+
 async def test_a_new_frame_is_loaded_in_full() -> None:
     forwarder = Forwarder(kernel := Kernel(), kernel)
     await forwarder.apply(Plan(FRAME))

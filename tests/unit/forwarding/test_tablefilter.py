@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from heraldlb.forwarding import nfnetlink as nf
+from heraldlb.forwarding import nfnetlink as nl
+from heraldlb.forwarding import nftmessages as nf
 from heraldlb.forwarding import watch
 
 
@@ -25,7 +26,7 @@ def message(kind: int, table: str, size: int = 0) -> bytes:
     """One notification, whose first attribute is the table's name, with `size` octets more."""
     name = table.encode() + b"\0"
     body = struct.pack("=BBHHH", 2, 0, 0, 4 + len(name), nf.TABLE_NAME) + name + b"\0" * (-len(name) % 4 + size)
-    return nf.HEADER.pack(nf.HEADER.size + len(body), kind, 0, 1, 4711) + body + b"\0" * (-len(body) % 4)
+    return nl.HEADER.pack(nl.HEADER.size + len(body), kind, 0, 1, 4711) + body + b"\0" * (-len(body) % 4)
 
 
 OURS = message(nf.DELETE_TABLE, "heraldlb")

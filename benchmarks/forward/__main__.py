@@ -6,16 +6,11 @@ python -m benchmarks.forward --sizes 100,1000
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import sys
 from pathlib import Path
 
-from benchmarks.context import Context
+from benchmarks.by_hand import report
 from benchmarks.forward.measure import Extent, measure
-from benchmarks.rows import table
-from lab.errors import LabError
-from lab.progress import to_stderr
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -40,22 +35,9 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = _arguments()
-    context = Context(progress=to_stderr)
     data_path = arguments.data_path if arguments.data_path is not None else (10, *arguments.sizes[-1:])
     extent = Extent(arguments.sizes, data_path, arguments.changes, arguments.peer_changes, arguments.rounds)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
-    try:
-        print(table(measure(extent, context)))
-    except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        if arguments.samples is not None:
-            arguments.samples.write_text(json.dumps(context.samples, indent=1) + "\n")
-    return 0
+    return report(lambda context: measure(extent, context), arguments.samples)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,12 @@ python -m benchmarks.speaker failover --cause power_off --trials 5
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import sys
 from pathlib import Path
 
-from benchmarks.context import Context
-from benchmarks.rows import table
+from benchmarks.by_hand import report
 from benchmarks.speaker.causes import CAUSES
 from benchmarks.speaker.measure import BY_HAND, Extent, measure
-from lab.errors import LabError
-from lab.progress import to_stderr
 
 
 def _arguments() -> argparse.Namespace:
@@ -42,7 +37,6 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = _arguments()
-    context = Context(progress=to_stderr)
     partitions = 0 if arguments.cause else Extent().partitions
     extent = Extent(
         trials=arguments.trials,
@@ -51,19 +45,7 @@ def main() -> int:
         changes=arguments.changes,
         minutes=arguments.minutes,
     )
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
-    try:
-        print(table(measure([arguments.part], extent, context)))
-    except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        if arguments.samples is not None:
-            arguments.samples.write_text(json.dumps(context.samples, indent=1) + "\n")
-    return 0
+    return report(lambda context: measure([arguments.part], extent, context), arguments.samples)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.lab import Lab
+from tests.lab.forwarding_net import Net, network
 from tests.lab.speaker_net import Lan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 @pytest.fixture(scope="session", name="lab")
@@ -39,3 +40,13 @@ def lan() -> Iterator[Lan]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+async def net() -> AsyncIterator[Net]:
+    """A client, two nodes and their pods, on which forwarding is tried by itself."""
+    with network() as built:
+        try:
+            yield built
+        finally:
+            await built.stop_servers()

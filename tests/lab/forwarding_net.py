@@ -21,7 +21,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heraldlb.api.ranges import Family
+import pytest
+
+from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Protocol
 from heraldlb.forwarding.forwarder import CHUNK, Forwarder
 from heraldlb.forwarding.nft import Nft
@@ -31,7 +33,20 @@ from tests.lab.sctp import PROTOCOL as SCTP
 from tests.lab.sctp import SctpServer, ask_sctp
 from tests.unit.forwarding.cases import CLIENT, NODE_ADDRESS, NODES, POD, SERVICE_CIDRS, view
 
-__all__ = ["CLIENT", "NODES", "NODE_ADDRESS", "POD", "Answer", "Connection", "Net", "network", "view"]
+__all__ = [
+    "CLIENT",
+    "NODES",
+    "NODE_ADDRESS",
+    "POD",
+    "Answer",
+    "Connection",
+    "Net",
+    "both_families",
+    "network",
+    "view",
+]
+
+both_families = pytest.mark.parametrize("family", FAMILIES)
 
 GATEWAY = "lan"
 SERVICE_NETWORKS = ("172.16.0.0/16", "fd00:16::/64", "203.0.113.0/24", "2001:db8::/64", *SERVICE_CIDRS)

@@ -33,7 +33,7 @@ from tests.lab.forwarding_net import (
     Answer,
     Connection,
     Net,
-    network,
+    both_families,
 )
 from tests.lab.test_forwarding_packets import VIP, pods, program, serve, web
 
@@ -55,17 +55,6 @@ BY_NODE: dict[Family, dict[str, frozenset[str]]] = {
     },
 }
 """What endpoints see as the source of what a node forwards."""
-
-both_families = pytest.mark.parametrize("family", FAMILIES)
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    with network() as built:
-        try:
-            yield built
-        finally:
-            await built.stop_servers()
 
 
 @dataclass(slots=True)

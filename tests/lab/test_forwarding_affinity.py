@@ -6,7 +6,6 @@ of two backends, which no hash can do.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,19 +15,10 @@ from heraldlb.api.services import Protocol, Service
 from heraldlb.forwarding.actual import Learned
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.readback import KernelReader
-from tests.lab.forwarding_net import Net, network
+from tests.lab.forwarding_net import Net
 from tests.unit.forwarding.cases import LOCAL, NODE_PORT, TARGET, address_of, case, pods, web
 
 HOURS = 10_800
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    with network() as built:
-        try:
-            yield built
-        finally:
-            await built.stop_servers()
 
 
 def affine(protocol: Protocol = "TCP", **fields: Any) -> Service:

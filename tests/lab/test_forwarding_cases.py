@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Protocol
 from tests.lab.forwarding_net import GATEWAY as GATEWAY_HOST
-from tests.lab.forwarding_net import Answer, Net, network
+from tests.lab.forwarding_net import Answer, Net
 from tests.unit.forwarding.cases import (
     BRIDGE,
     CASES,
@@ -28,15 +27,6 @@ from tests.unit.forwarding.cases import (
     To,
     address_of,
 )
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    with network() as built:
-        try:
-            yield built
-        finally:
-            await built.stop_servers()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -35,7 +35,7 @@ from heraldlb.forwarding.proxies import IPVS_LINK, Evidence, Heartbeat, needs_ar
 from heraldlb.kube.recorder import Happening
 from lab.namespaces import Surroundings, named, run_in
 from lab.waiting import wait_for
-from tests.lab.forwarding_net import CLIENT, POD, Net, network, view
+from tests.lab.forwarding_net import CLIENT, POD, Net, both_families, network, view
 from tests.unit.forwarding.builders import service, slice_of
 
 NODE = "node-1"
@@ -43,8 +43,6 @@ VIP: dict[Family, str] = {"IPv4": "172.16.0.1", "IPv6": "fd00:16::1"}
 TARGET = 8080
 PATIENCE = 30.0
 NOTHING = Stance(forwards=False, reason="")
-
-both_families = pytest.mark.parametrize("family", FAMILIES)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -12,26 +11,15 @@ import pytest
 
 from heraldlb.api.endpoints import Endpoint, EndpointPort
 from heraldlb.api.objects import NamespacedName
-from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.api.ranges import Family
 from heraldlb.api.services import Protocol, Service, ServicePort
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.plan import make_plan
 from lab.namespaces import NAMED
-from tests.lab.forwarding_net import NODE_ADDRESS, NODES, Answer, Net, network, view
+from tests.lab.forwarding_net import NODE_ADDRESS, NODES, Answer, Net, both_families, network, view
 from tests.unit.forwarding.builders import WEB, slice_of
 from tests.unit.forwarding.cases import TARGET, VIP, pods, web
-
-both_families = pytest.mark.parametrize("family", FAMILIES)
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    with network() as built:
-        try:
-            yield built
-        finally:
-            await built.stop_servers()
 
 
 def plan_for(node: str, subject: Service, endpoints: list[Endpoint]) -> Plan:

@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-import pytest
-
 from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.settings import AgentSettings
-from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.api.ranges import Family
 from heraldlb.forwarding import ping
 from heraldlb.forwarding.actual import Learned, Tables
 from heraldlb.forwarding.affinity import AFFINITY
@@ -19,21 +17,11 @@ from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.nft import Nft
 from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.watch import TableWatch
-from tests.lab.forwarding_net import ANSWER_SECONDS, NODES, Net, network
+from tests.lab.forwarding_net import ANSWER_SECONDS, NODES, Net, both_families
 from tests.unit.agent.clusters import Listening, cluster_of, endpoint_slice, node, service
 from tests.unit.forwarding.cases import CASES, CLUSTER_IP, POD, TARGET, VIP, case, pods, web
 
 NODE, OTHER = NODES
-both_families = pytest.mark.parametrize("family", FAMILIES)
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    with network() as built:
-        try:
-            yield built
-        finally:
-            await built.stop_servers()
 
 
 async def tables(net: Net, host: str = NODE) -> Tables:

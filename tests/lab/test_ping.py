@@ -11,19 +11,17 @@ from ipaddress import ip_address
 import pytest
 
 from heraldlb.agent.pinging import PingRole
-from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.api.ranges import Family
 from heraldlb.forwarding import ping as ping_table
 from heraldlb.forwarding.watch import TableWatch
 from lab.waiting import wait_for
-from tests.lab.forwarding_net import POD, Net, network
+from tests.lab.forwarding_net import POD, Net, both_families, network
 
 OURS: dict[Family, str] = {"IPv4": "172.16.0.1", "IPv6": "fd00:16::1"}
 OTHER: dict[Family, str] = {"IPv4": "172.16.0.2", "IPv6": "fd00:16::2"}
 ALL = frozenset(map(ip_address, OURS.values()))
 PATIENCE = 20.0
 TABLE = ("nft", "list", "table", "inet", "heraldlb-ping")
-
-both_families = pytest.mark.parametrize("family", FAMILIES)
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 from itertools import product
-
-import pytest
 
 from heraldlb.agent.balancing import Balancing
 from heraldlb.api.endpoints import Endpoint, EndpointPort, EndpointSlice
@@ -24,7 +22,7 @@ from heraldlb.forwarding.plan import NO_LOADS, make_plan
 from heraldlb.forwarding.readback import KernelReader
 from heraldlb.forwarding.ruleset import elements_at, shared_elements
 from heraldlb.forwarding.schedulers import Scheduler
-from tests.lab.forwarding_net import ANSWER_SECONDS, NODES, Net, network, view
+from tests.lab.forwarding_net import ANSWER_SECONDS, NODES, Net, both_families, view
 from tests.unit.forwarding.builders import WEB, service
 from tests.unit.forwarding.cases import NODE_ADDRESS, POD
 
@@ -34,17 +32,6 @@ SEED = 0xC0FFEE
 
 ENDPOINTS = {f"{pod}:{port}": (pod, port) for pod in ("pod-1", "pod-2") for port in (8081, 8082, 8083)}
 """By the name that each answers with."""
-
-both_families = pytest.mark.parametrize("family", FAMILIES)
-
-
-@pytest.fixture
-async def net() -> AsyncIterator[Net]:
-    with network() as built:
-        try:
-            yield built
-        finally:
-            await built.stop_servers()
 
 
 def plan_for(

@@ -12,21 +12,19 @@ import pytest
 
 from heraldlb.agent.staleflows import StaleFlowsRole
 from heraldlb.api.endpoints import Endpoint, EndpointPort
-from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.api.ranges import Family
 from heraldlb.api.services import ServicePort
 from heraldlb.forwarding.conntrack import Flow
 from heraldlb.forwarding.ctnetlink import forget_stale_flows, read_flows
 from heraldlb.forwarding.model import Frame, Frontend, Plan
 from heraldlb.forwarding.plan import make_plan
 from heraldlb.forwarding.staleness import disturbed
-from tests.lab.forwarding_net import ANSWER_SECONDS, Net, network
+from tests.lab.forwarding_net import ANSWER_SECONDS, Net, both_families, network
 from tests.unit.forwarding.builders import WEB, service, slice_of
 from tests.unit.forwarding.cases import NODE_ADDRESS, POD, VIP, view
 
 PORT, NODE_PORT, TARGET = 53, 30053, 5353
 VIEW = view("node-1")
-
-both_families = pytest.mark.parametrize("family", FAMILIES)
 
 
 @pytest.fixture

@@ -84,6 +84,7 @@ async def test_a_deletion_is_seen_and_taken_back_when_the_daemonset_is_made_anew
 
 async def test_a_deletion_in_the_foreground_counts_before_the_pods_have_ended(followed: Followed) -> None:
     await seen(followed)
+    await followed.patch({"metadata": {"finalizers": ["test.heraldlb.io/held"]}})
     await followed.delete("foreground")
     await followed.until(deleted=True)
     await followed.patch({"metadata": {"finalizers": None}})

@@ -35,7 +35,7 @@ _DIALLING_SECONDS: Final = 0.2
 _STREAMING_SECONDS: Final = 1
 _REST: Final = 0.1
 """Seconds before each, for the server to have closed what the one before has opened."""
-_DIALLED_PER_STREAM: Final = 8
+_DIALLED_PER_STREAM: Final = 4
 """Turns of dialling for each of streaming."""
 _REPOSITORY: Final = Path(__file__).parents[2]
 

@@ -49,7 +49,7 @@ class Extent:
     changes: int = 100
     peer_changes: int = 20
     """Of kube-proxy, which takes seconds for each."""
-    rounds: int = 12
+    rounds: int = 24
     """Turns of each way of the data path, on each of the two nodes."""
 
 

@@ -1,0 +1,81 @@
+"""Reads a snapshot of the cluster: one list a kind, page by page."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from heraldlb.api.group import AGENT_NAME
+from heraldlb.api.objects import Raw
+from heraldlb.api.reasons import Reason
+from heraldlb.cli.kubectl.exits import CommandError, Exit
+from heraldlb.cli.kubectl.snapshot import Snapshot
+from heraldlb.kube.client import (
+    ADDRESS_POOLS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    L2_ANNOUNCEMENTS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICE_ADDRESSES,
+    SERVICES,
+    Api,
+    ApiError,
+    Resource,
+)
+
+_READS: Final[Mapping[str, tuple[Resource, Mapping[str, str]]]] = {
+    "pools": (ADDRESS_POOLS, {}),
+    "announcements": (L2_ANNOUNCEMENTS, {}),
+    "records": (SERVICE_ADDRESSES, {}),
+    "services": (SERVICES, {"fieldSelector": "spec.type=LoadBalancer"}),
+    "namespaces": (NAMESPACES, {}),
+    "nodes": (NODES, {}),
+    "slices": (ENDPOINT_SLICES, {}),
+    "pods": (PODS, {"labelSelector": "app.kubernetes.io/component in (agent,controller)"}),
+    "leases": (LEASES, {"fieldSelector": "metadata.name=heraldlb-controller"}),
+    "events": (EVENTS, {"fieldSelector": f"reason={Reason.HANDED_OVER},reportingController={AGENT_NAME}"}),
+}
+"""By the field of Snapshot."""
+
+_OURS: Final = {"pools", "announcements", "records"}
+"""Kinds that there are only where Herald is installed."""
+
+_NEEDED: Final = {*_OURS, "services"}
+"""Kinds without which there is nothing to tell."""
+
+
+async def read(api: Api, *kinds: str, narrowed: Mapping[str, Mapping[str, str]] | None = None) -> Snapshot:
+    """A snapshot with these kinds, named as the fields of Snapshot.
+
+    `narrowed`: selectors to list a kind with instead of the usual ones. What these credentials may not read is told
+    in `unread`, unless nothing can be said without it. Raises CommandError, ApiError, ApiUnavailableError.
+    """
+    selectors = narrowed or {}
+    found = await asyncio.gather(*(_list(api, kind, selectors.get(kind)) for kind in kinds))
+    read_kinds: dict[str, Any] = {
+        kind: items for kind, items in zip(kinds, found, strict=True) if items is not None
+    }
+    unread = {kind: f"these credentials may not list {_READS[kind][0]}" for kind in kinds if kind not in read_kinds}
+    return replace(Snapshot(time.time(), unread=unread), **read_kinds)
+
+
+async def _list(api: Api, kind: str, narrowed: Mapping[str, str] | None) -> tuple[Raw, ...] | None:
+    resource, usual = _READS[kind]
+    try:
+        items, _ = await api.list(resource, usual if narrowed is None else narrowed)
+    except ApiError as error:
+        if error.not_found and kind in _OURS:
+            raise CommandError(
+                f"there are no {resource} in this cluster: Herald is not installed (helm install herald ...)",
+                Exit.NOT_FOUND,
+            ) from error
+        if error.status != 403 or kind in _NEEDED:
+            raise
+        return None
+    return tuple(items)

@@ -23,6 +23,9 @@ class Listed:
 
 COMMANDS: Final[Mapping[str, Listed]] = {
     "pools": Listed("heraldlb.cli.kubectl.pools.command", "Address pools, and how full they are."),
+    "services": Listed(
+        "heraldlb.cli.kubectl.services.command", "Services, their addresses and who announces them."
+    ),
 }
 """In the order of the help."""
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from heraldlb.api.group import AGENT_NAME
-from heraldlb.api.objects import Raw
+from heraldlb.api.objects import NamespacedName, Raw
 from heraldlb.api.reasons import Reason
 from heraldlb.cli.kubectl.exits import CommandError, Exit
 from heraldlb.cli.kubectl.installation import lease_names
@@ -92,3 +92,13 @@ async def _list(api: Api, kind: str, narrowed: Mapping[str, str] | None) -> tupl
             raise
         return None
     return tuple(items)
+
+
+async def read_service(api: Api, name: NamespacedName) -> Raw:
+    """One Service, of whatever type. Raises CommandError, ApiError, ApiUnavailableError."""
+    try:
+        return await api.get(SERVICES, name.name, name.namespace)
+    except ApiError as error:
+        if error.not_found:
+            raise CommandError(f"there is no Service {name}", Exit.NOT_FOUND) from error
+        raise

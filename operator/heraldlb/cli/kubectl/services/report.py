@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from heraldlb.api.group import ADDRESS_ASSIGNED_CONDITION
 from heraldlb.api.objects import NamespacedName, Raw, text
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.serviceaddress import ANNOUNCED_CONDITION, CONFLICT_CONDITION, ServiceAddress
 from heraldlb.api.services import Service
 from heraldlb.cli.kubectl.installation import installation
+from heraldlb.cli.kubectl.services.condition import assigned_condition, condition_of
 from heraldlb.cli.kubectl.snapshot import Snapshot, controller_view
 from heraldlb.controller.adoption import owned
 from heraldlb.controller.cluster import Cluster
@@ -38,7 +38,7 @@ MEANINGS: Final[Mapping[State, str]] = {
     State.PENDING: "has no address, and the controller has not said anything yet",
     State.UNMET: "has an address, but not all that it asks for",
     State.ANNOUNCED: "has what it asks for, and nodes answer for it",
-    State.FOREIGN: "is of a loadBalancerClass that Herald does not serve",
+    State.FOREIGN: "is of a loadBalancerClass that Herald does not serve, or of another type",
 }
 
 WRONG: Final = frozenset({State.REFUSED, State.CONTESTED, State.SILENT, State.UNMET})
@@ -125,16 +125,6 @@ def service_report(service: Service, cluster: Cluster, settings: ControllerSetti
     )
 
 
-def assigned_condition(service: Service) -> Raw:
-    """What the controller says of the Service; empty: nothing."""
-    return condition_of(service.conditions, ADDRESS_ASSIGNED_CONDITION)
-
-
-def condition_of(conditions: Iterable[Raw], kind: str) -> Raw:
-    """The condition of that type; empty where there is none."""
-    return next((each for each in conditions if text(each, "type") == kind), {})
-
-
 def address_report(address: IPAddress, record: ServiceAddress | None) -> AddressReport:
     """One address, as its record says."""
     if record is None:
@@ -157,6 +147,8 @@ def _judged(
 ) -> tuple[State, str, str]:
     reason, message = text(condition, "reason"), text(condition, "message")
     if not ours:
+        if not service.is_load_balancer:
+            return State.FOREIGN, "", "it is being deleted" if service.deleting else f"spec.type is {service.type}"
         return State.FOREIGN, "", f"spec.loadBalancerClass is {service.load_balancer_class or 'not set'}"
     if not addresses:
         return (State.REFUSED if condition else State.PENDING), reason, message or MEANINGS[State.PENDING]

@@ -321,6 +321,8 @@ def test_long_lines_go_on_below_where_there_is_a_terminal() -> None:
     report = story_of("web", WORKING)
     narrow = told(report, width=40)
     assert max(map(len, narrow.splitlines())) <= 40
+    assert "    ✓ lan  gave 192.168.1.240\n" in narrow
+    assert "  type: LoadBalancer, load balancer\n    class: none, which Herald serves\n" in narrow
     assert narrow.replace("\n", " ").split() == told(report).replace("\n", " ").split()
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from heraldlb.cli.kubectl.findings import Finding, Severity
 from heraldlb.cli.kubectl.output import UNBOUNDED
+from heraldlb.cli.kubectl.pools.render import bar
 from heraldlb.cli.kubectl.pools.render import render as pools_lines
-from heraldlb.cli.kubectl.pools.report import pools_report
+from heraldlb.cli.kubectl.pools.report import Usage, pools_report
 from heraldlb.cli.kubectl.services.render import render as services_lines
 from heraldlb.cli.kubectl.services.report import State, services_report
 from heraldlb.cli.kubectl.status.render import render as status_lines
@@ -113,6 +114,13 @@ def test_pools_come_in_the_order_in_which_they_are_tried_each_family_with_its_us
         ["IPv6", "····················", "0", "of", "9.0e15", "9.0e15"],
         ["late", "Automatic", "-", "not", "counted", "yet", "-", "-", "-", "1h"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("assigned_", "available", "filled"), [(0, 256, 0), (1, 255, 1), (128, 128, 10), (100, 0, 20), (256, 0, 20)]
+)
+def test_a_bar_shows_the_first_address_and_what_is_set_apart(assigned_: int, available: int, filled: int) -> None:
+    assert click.unstyle(bar(Usage("IPv4", 256, assigned_, available))) == "█" * filled + "·" * (20 - filled)
 
 
 def test_a_pool_with_an_entry_that_cannot_be_used_is_wrong_and_a_full_one_worth_a_look() -> None:

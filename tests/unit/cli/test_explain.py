@@ -9,6 +9,8 @@ from typing import Any
 import click
 import pytest
 
+from heraldlb.api.explanations import HINDRANCES
+from heraldlb.api.reasons import Hindrance
 from heraldlb.cli.kubectl.explain.allocation import Answer
 from heraldlb.cli.kubectl.explain.counters import Counters, parse_metrics
 from heraldlb.cli.kubectl.explain.render import render
@@ -253,7 +255,33 @@ def test_a_service_without_endpoints_is_told_which_pods_it_looks_for() -> None:
     assert (report.state, report.works) == (State.SILENT, False)
     assert hindered(report) == dict.fromkeys(("n1", "n2", "n3"), ("the Service has no ready endpoint",))
     assert "kubectl get pods -n shop -l app=web" in report.forwarding.ports[0].problem
-    assert report.advice[0].startswith("Of a new Service, look for a ready pod first")
+    assert report.advice == (f"Have a ready pod behind the Service: {report.forwarding.ports[0].problem}.",)
+
+
+def test_what_only_agents_know_of_a_node_is_taken_from_their_words_and_the_nearest_nodes_are_helped_first() -> None:
+    no_prefix = HINDRANCES[Hindrance.NO_PREFIX]
+    words = f"no node can announce it (n1, n3: {no_prefix}; n2: cordoned, {no_prefix})"
+    held = record(
+        "192.168.1.240", "lan", "web", conditions=[condition("Announced", "False", "NoEligibleNode", words)]
+    )
+    nodes = (node("n1"), node("n2", unschedulable=True), node("n3"))
+    report = story_of("web", replace(WORKING, records=(held,), nodes=nodes))
+    assert hindered(report) == {"n1": (no_prefix,), "n2": ("cordoned", no_prefix), "n3": (no_prefix,)}
+    assert report.advice == (
+        "Give n1, n3 an address of the network of 192.168.1.240, or move the pool to one of theirs.",
+    )
+
+
+def test_what_agents_said_and_objects_deny_by_now_is_not_repeated() -> None:
+    held = record(
+        "192.168.1.240",
+        "lan",
+        "web",
+        conditions=[condition("Announced", "False", "NoEligibleNode", "no node can announce it (n1: cordoned)")],
+    )
+    report = story_of("web", replace(WORKING, records=(held,)))
+    assert hindered(report) == {}
+    assert report.advice[0].startswith("Ask again in a few seconds")
 
 
 @pytest.mark.parametrize(

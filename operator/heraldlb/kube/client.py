@@ -110,16 +110,19 @@ class Api:
         """One object. Raises ApiError, ApiUnavailableError."""
         return await self._call("GET", resource.path(namespace, name))
 
-    async def list(self, resource: Resource, selectors: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
+    async def list(
+        self, resource: Resource, selectors: Mapping[str, str], namespace: str = ""
+    ) -> tuple[list[dict[str, Any]], str]:
         """Every object of the kind and the resourceVersion of the list, read page by page from the newest state.
 
-        `selectors`: `fieldSelector` and `labelSelector`. Raises ApiError, ApiUnavailableError.
+        `selectors`: `fieldSelector` and `labelSelector`. Without `namespace`, those of all. Raises ApiError,
+        ApiUnavailableError.
         """
         items: list[dict[str, Any]] = []
         token = ""
         while True:
             query = {**selectors, "limit": str(LIST_CHUNK)} | ({"continue": token} if token else {})
-            page = await self._call("GET", f"{resource.path()}?{urlencode(query)}")
+            page = await self._call("GET", f"{resource.path(namespace)}?{urlencode(query)}")
             for item in page.get("items") or ():
                 # Nobody here reads them, and they are half of what an object weighs.
                 item["metadata"].pop("managedFields", None)
@@ -203,10 +206,28 @@ class Api:
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": dict(preconditions)}
         await self._call("DELETE", resource.path(name=name), options)
 
+    async def text(self, path: str) -> str:
+        """What the server answers at a path that is no object's, as text. Raises ApiError, ApiUnavailableError."""
+        headers = {"Accept": "text/plain"}
+        status, reason, data = await self._request("GET", path, headers)
+        if status >= 400:
+            raise _error(_decoded(data), status, reason, f"GET {path} failed")
+        return data.decode(errors="replace")
+
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, content_type: str = "application/json"
     ) -> dict[str, Any]:
         headers = {"Accept": "application/json", "Content-Type": content_type}
+        status, reason, data = await self._request(method, path, headers, body)
+        decoded = _decoded(data)
+        if status >= 400:
+            raise _error(decoded, status, reason, f"{method} {path} failed")
+        return decoded
+
+    async def _request(
+        self, method: str, path: str, headers: dict[str, str], body: Mapping[str, Any] | None = None
+    ) -> tuple[int, str, bytes]:
+        """Status, its words, and the body."""
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path
         with _unavailable(f"{method} {path}"):
@@ -215,13 +236,14 @@ class Api:
             )
             data = await response.read()
         self._answered = time.monotonic()
-        try:
-            decoded = json.loads(data)
-        except ValueError:
-            decoded = {"message": data[:200].decode(errors="replace")}
-        if response.status >= 400:
-            raise _error(decoded, response.status, response.reason or "", f"{method} {path} failed")
-        return dict(decoded)
+        return response.status, response.reason or "", data
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(data))
+    except ValueError:
+        return {"message": data[:200].decode(errors="replace")}
 
 
 @contextmanager
@@ -242,6 +264,7 @@ CONFIG_MAPS = Resource("", "v1", "configmaps")
 SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
 NODES = Resource("", "v1", "nodes", namespaced=False)
+PODS = Resource("", "v1", "pods")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")

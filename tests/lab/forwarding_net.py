@@ -4,9 +4,9 @@
                              |           +--- node-2 192.168.77.2 --- pod-2 10.244.2.5
                    gateway 192.168.77.254
 
-IPv6 alike, and more nodes where asked for. The client routes everything but the LAN to node-1, as if that one announced all addresses. Nodes send
-what they do not know to the gateway: what arrives there has left a node untouched. Sockets are made in their
-namespace and then served by the test's own event loop.
+IPv6 alike, and more nodes where asked for. The client routes everything but the LAN to node-1, as if that one
+announced all addresses. Nodes send what they do not know to the gateway: what arrives there has left a node
+untouched. Sockets are made in their namespace and then served by the test's own event loop.
 """
 
 from __future__ import annotations

@@ -154,3 +154,9 @@ async def _exchange(sock: socket.socket, payload: bytes) -> Answer:
     async with asyncio.timeout(ANSWER_SECONDS):
         await loop.sock_sendall(sock, payload)
         return parse(await loop.sock_recv(sock, 512))
+
+
+def port_of(member: Connection | Flow) -> int:
+    """The client's own."""
+    name = member.sock.getsockname() if isinstance(member, Flow) else member.writer.get_extra_info("sockname")
+    return int(name[1])

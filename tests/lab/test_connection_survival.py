@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 
 import pytest
 
 from heraldlb.api.ranges import Family
 from heraldlb.api.services import ServicePort
-from tests.lab.forwarding_net import CLIENT, Answer, Net, both_families, network
-from tests.lab.surviving_net import SURVIVES, Site, crowd, mac, move
+from tests.lab.forwarding_net import CLIENT, Answer, Connection, Net, both_families, network
+from tests.lab.surviving_net import SURVIVES, Flow, Site, crowd, mac, move, port_of
 from tests.lab.test_detours import Wire, reset, segment
-from tests.unit.forwarding.cases import NODE_PORT, TARGET, VIP, draining, pods, web
+from tests.unit.forwarding.cases import NODE_PORT, TARGET, draining, pods, web
 
 NODES = ("node-1", "node-2", "node-3")
 PODS = ("pod-1", "pod-2", "pod-3")
@@ -71,3 +72,64 @@ async def test_only_connections_of_the_endpoint_that_went_are_disturbed(site: Si
         for announcer in NODES:
             move(net, family, announcer)
             assert {each.first for each in await clients.lost()} <= seen_from(family, "pod-3")
+
+
+@both_families
+async def test_answers_take_no_way_through_the_announcer(site: Site, family: Family) -> None:
+    net = site.net
+    await serve(net, family)
+    await site.program(SUBJECT, pods("pod-1", "pod-2"))
+    with Wire(net, "client") as wire:
+        async with crowd(net, family, "node-3") as clients:
+            assert await clients.lost() == []
+            ports = [port_of(each) for each in clients.members]
+        senders = {frame.src for port in ports for frame in wire.segments(port)}
+        assert senders == {mac(net, "node-1"), mac(net, "node-2")}
+
+
+@both_families
+async def test_what_nobody_knows_is_reset_wherever_it_comes_in_and_wanders_no_further(
+    site: Site, family: Family
+) -> None:
+    net = site.net
+    await serve(net, family)
+    await site.program(SUBJECT, pods(*PODS))
+    with ExitStack() as stack:
+        client = stack.enter_context(Wire(net, "client"))
+        wires = [stack.enter_context(Wire(net, node)) for node in NODES]
+        for number, announcer in enumerate(NODES):
+            move(net, family, announcer)
+            for port in range(4000 + number, 4060, 3):
+                client.send(segment(net, family, "A", port, to=announcer))
+                await reset(client, port)
+                # Once to the announcer, and at most four times among the three until all were asked.
+                passed = sum(len(wire.segments(port)) for wire in wires)
+                assert passed <= 5
+                assert len(client.segments(port)) == 1
+
+
+@both_families
+async def test_large_datagrams_arrive_whole(site: Site, family: Family) -> None:
+    net = site.net
+    await serve(net, family)
+    await site.program(SUBJECT, pods(*PODS))
+    async with crowd(net, family, "node-1") as clients:
+        for flow in clients.members:
+            if isinstance(flow, Flow):
+                assert await flow.ask(b"x" * 4_000) == flow.first
+
+
+@both_families
+async def test_an_endpoint_of_a_lost_node_gets_nothing_new_and_keeps_its_tcp_connections_if_it_lives(
+    site: Site, family: Family
+) -> None:
+    net = site.net
+    await serve(net, family)
+    await site.program(SUBJECT, pods("pod-1", "pod-2"))
+    async with crowd(net, family, "node-3") as clients:
+        await site.program(SUBJECT, pods("pod-1", "pod-2"), lost={"node-1"})
+        for announcer in ("node-3", "node-2"):
+            move(net, family, announcer)
+            assert not [each for each in await clients.lost() if isinstance(each, Connection)]
+        async with crowd(net, family, "node-3") as others:
+            assert others.firsts == seen_from(family, "pod-2")

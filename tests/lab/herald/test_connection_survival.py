@@ -34,16 +34,17 @@ def test_sessions_with_living_pods_outlive_the_node_that_announces(herald: Produ
     for name, node in herald.lab.nodes.items():
         wait_for(f"{name} to serve it so that connections survive", lambda node=node: _survives(node), PATIENCE)  # type: ignore[misc]
     client = herald.lab.client
-    for address in exposed.addresses:
-        announcer = herald.await_owner(address)
-        herald.fetch(address)
-        with ExitStack() as stack:
+    announcer = herald.await_owner(exposed.ipv4)
+    with ExitStack() as stack:
+        living = []
+        for address, seen in zip(exposed.addresses, (client.ipv4, client.ipv6), strict=True):
+            herald.fetch(address)
             sessions = [stack.enter_context(Session(client, address)) for _ in range(SESSIONS)]
-            client_address = client.ipv6 if ":" in address else client.ipv4
-            assert all(str(client_address).encode() in each.first for each in sessions)
-            living = [each for each in sessions if announcer.encode() not in each.first]
-            assert living
-            with powered_off(herald, announcer):
-                herald.await_owner(address, *(set(herald.lab.nodes) - {announcer}))
-                for each in living:
-                    assert each.ask() == each.first
+            assert all(f"you are {seen}\n".encode() in each.first for each in sessions)
+            living += [each for each in sessions if f" on {announcer},".encode() not in each.first]
+        assert living
+        with powered_off(herald, announcer):
+            others = set(herald.lab.nodes) - {announcer}
+            for address in exposed.addresses:
+                herald.await_owner(address, *others)
+            assert [each.ask() == each.first for each in living] == [True] * len(living)

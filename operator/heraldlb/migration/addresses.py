@@ -78,7 +78,7 @@ def ends_of_ipv6(entries: Sequence[Entry]) -> list[str]:
 
 
 def _masked(text: str) -> str:
-    """A CIDR with host bits as the network that it means; an address of its whole length as the address."""
+    """A CIDR with host bits as the network that it means; a range without blanks."""
     if "-" in text or "/" not in text:
         return "-".join(part.strip() for part in text.split("-"))
     host, _, length = text.strip().partition("/")

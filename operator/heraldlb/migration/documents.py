@@ -86,12 +86,12 @@ _Loader.add_implicit_resolver(
 
 def read(source: str, content: str) -> list[Document]:
     """Every object in a text of YAML documents or JSON; those in a `List` one by one. Raises DocumentError."""
-    if content.lstrip().startswith("{"):
-        try:
-            found = [Document(source, json.loads(content))]
-        except ValueError as error:
-            raise DocumentError(f"{source}: this is no JSON: {error}") from None
-    else:
+    try:
+        # Ten times as fast, which counts where it is all Services of a cluster.
+        found = [Document(source, dict(json.loads(content)))] if content.lstrip().startswith("{") else None
+    except ValueError:
+        found = None
+    if found is None:
         found = _read_yaml(source, content)
     return [each for document in found for each in _items(document)]
 

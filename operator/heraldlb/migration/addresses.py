@@ -41,10 +41,8 @@ def usable(fields: Fields, texts: Iterable[tuple[str, tuple[str | int, ...]]]) -
         if meets := next((other for other in found if other.range.overlaps(entry.range)), None):
             fields.note(f"overlaps {meets.written} of the same pool; it is left out", *path)
             continue
-        if written != text.strip():
-            fields.note(
-                f'"{text}" is written {written} here, which is the same addresses', *path, kind=Kind.CHANGED
-            )
+        if _has_host_bits(text):
+            fields.note(f'"{text}" has host bits set, and became {written}', *path, kind=Kind.CHANGED)
         found.append(entry)
     if len(found) > ENTRY_LIMIT:
         for entry in found[ENTRY_LIMIT:]:
@@ -87,3 +85,11 @@ def _masked(text: str) -> str:
     except ValueError:
         return text.strip()
     return str(network)
+
+
+def _has_host_bits(text: str) -> bool:
+    try:
+        parse_range(text)
+    except RangeError:
+        return True
+    return False

@@ -114,8 +114,8 @@ def test_an_advertisement_becomes_as_many_announcements_as_it_has_alternatives()
 def test_what_is_not_carried_is_named_once_each() -> None:
     outcome = converted(OBJECTS)
     assert outcome.places(Kind.NOT_CARRIED) == [
-        "7 metadata.labels.zone",
-        "20 spec.serviceAllocation.namespaceSelectors[1]",
+        "8 metadata.labels.zone",
+        "21 spec.serviceAllocation.namespaceSelectors[1]",
         "26 ",
         "32 spec.later",
         "38 spec.protocol",

@@ -77,7 +77,6 @@ def test_every_line_that_is_not_carried_is_named_with_its_place_in_the_file() ->
     ]
     assert outcome.places(Kind.CHANGED) == [
         "24 address-pools[0].addresses[1]",
-        "25 address-pools[0].addresses[2]",
         "33 address-pools[1].avoid-buggy-ips",
     ]
     assert "BGP" in outcome.why("peers[0]")

@@ -53,7 +53,7 @@ async def load_as_kubectl(kubeconfig: str, context: str) -> tuple[Configuration,
         loader = await config.load_kube_config(
             config_file=places, context=context or None, client_configuration=configuration, persist_config=False
         )
-        namespace = loader.current_context["context"].safe_get("namespace")
+        namespace = loader.current_context["context"].get("namespace")
     except (config.ConfigException, yaml.YAMLError, OSError, TypeError, KeyError) as error:
         raise CredentialsError(f"no usable Kubernetes credentials in {places}: {error}") from error
     return _settled(configuration), namespace or "default"

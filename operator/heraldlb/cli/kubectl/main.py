@@ -22,7 +22,12 @@ class Listed:
 
 
 COMMANDS: Final[Mapping[str, Listed]] = {
+    "status": Listed("heraldlb.cli.kubectl.status.command", "One screen: what is wrong, and how things are."),
     "pools": Listed("heraldlb.cli.kubectl.pools.command", "Address pools, and how full they are."),
+    "explain": Listed("heraldlb.cli.kubectl.explain.command", "The story of one Service, from request to packet."),
+    "services": Listed(
+        "heraldlb.cli.kubectl.services.command", "Services, their addresses and who announces them."
+    ),
 }
 """In the order of the help."""
 

@@ -27,7 +27,7 @@ def render(report: PoolsReport, wide: bool, width: int) -> Iterator[str]:
     yield from pool_table(report, wide)
     for pool in report.pools:
         for problem in pool.problems:
-            yield f'{doubtful("!")} pool "{pool.name}": {problem}'
+            yield f'{doubtful("!")} pool "{pool.name}": {problem.message}'
 
 
 def pool_table(report: PoolsReport, wide: bool = False, indent: str = "") -> list[str]:
@@ -57,7 +57,7 @@ def _figures(pool: PoolReport, usage: Usage | None) -> list[str]:
 def bar(usage: Usage) -> str:
     """`█████···············`: what is not available counts as used."""
     share = 1 - usage.available / usage.capacity if usage.capacity else 1.0
-    filled = min(BAR, max(round(share * BAR), 1 if share > 0 else 0))
+    filled = min(BAR, max(round(share * BAR), 1 if usage.assigned else 0))
     colour = bad if not usage.available else doubtful if share >= NEARLY_FULL else good
     return colour("█" * filled) + "·" * (BAR - filled)
 

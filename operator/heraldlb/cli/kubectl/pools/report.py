@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from heraldlb.api.addresspool import AddressPool
 from heraldlb.api.objects import Raw, entries, mapping, number, sequence, text
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.cli.kubectl.snapshot import Snapshot, controller_view
 from heraldlb.controller.cluster import WithStatus
+
+READY: Final = "Ready"
+"""The condition of a pool whose entries all count."""
+
+_WRONG: Final[Mapping[str, str]] = {READY: "False", "Overlapping": "True", "Exhausted": "True"}
+"""Conditions with the status that is worth telling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,15 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a pool."""
+
+    kind: str
+    """The type of the condition that says so."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PoolReport:
     """One pool."""
 
@@ -32,8 +49,7 @@ class PoolReport:
     usage: tuple[Usage, ...]
     """Of the families that it serves."""
     quarantined: tuple[str, ...]
-    problems: tuple[str, ...]
-    """What is wrong with it, in the words of its conditions."""
+    problems: tuple[Problem, ...]
     counted: bool
     """Whether the controller has seen it as it is now; without that there are no figures, or those from before."""
     created: str
@@ -47,6 +63,11 @@ class PoolsReport:
     pools: tuple[PoolReport, ...]
     now: float
     """Unix seconds."""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a pool has an entry that cannot be used. That one is full is no fault of its own."""
+        return any(problem.kind == READY for pool in self.pools for problem in pool.problems)
 
 
 def pools_report(snapshot: Snapshot) -> PoolsReport:
@@ -75,11 +96,9 @@ def _pool(pool: WithStatus[AddressPool], spec: Raw) -> PoolReport:
     )
 
 
-def _problems(status: Raw) -> list[str]:
-    conditions = entries(status, "conditions")
-    wrong = {"Ready": "False", "Overlapping": "True", "Exhausted": "True"}
+def _problems(status: Raw) -> list[Problem]:
     return [
-        text(condition, "message")
-        for condition in conditions
-        if wrong.get(text(condition, "type")) == text(condition, "status")
+        Problem(text(condition, "type"), text(condition, "message"))
+        for condition in entries(status, "conditions")
+        if _WRONG.get(text(condition, "type")) == text(condition, "status")
     ]

@@ -30,32 +30,29 @@ class Change:
     """One Service before and after."""
 
     service: NamespacedName
+    fate: Fate
     before: tuple[IPAddress, ...]
     after: tuple[IPAddress, ...]
     pools: tuple[str, ...]
     """The pools of the addresses after, in their order."""
-    message: str
-    """What its condition will say."""
     satisfied: bool
     """Whether it has everything that it asks for."""
-
-    @property
-    def fate(self) -> Fate:
-        """In one word."""
-        if set(self.before) - set(self.after):
-            return Fate.MOVES if set(self.after) - set(self.before) else Fate.LOSES
-        if set(self.after) - set(self.before):
-            return Fate.GETS
-        return Fate.KEEPS if self.after else Fate.WAITS
+    message: str
+    """What its condition will say."""
 
 
 def change_of(service: NamespacedName, before: tuple[IPAddress, ...], outcome: Outcome) -> Change:
     """From what a Service has now and what would be decided."""
-    return Change(
-        service,
-        before,
-        tuple(grant.address for grant in outcome.grants),
-        tuple(grant.pool for grant in outcome.grants),
-        outcome.message,
-        outcome.satisfied,
-    )
+    after = tuple(grant.address for grant in outcome.grants)
+    pools = tuple(grant.pool for grant in outcome.grants)
+    return Change(service, fate_of(before, after), before, after, pools, outcome.satisfied, outcome.message)
+
+
+def fate_of(before: tuple[IPAddress, ...], after: tuple[IPAddress, ...]) -> Fate:
+    """In one word; the order of addresses does not matter."""
+    gone, new = set(before) - set(after), set(after) - set(before)
+    if gone:
+        return Fate.MOVES if new else Fate.LOSES
+    if new:
+        return Fate.GETS
+    return Fate.KEEPS if after else Fate.WAITS

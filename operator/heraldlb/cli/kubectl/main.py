@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, Listed]] = {
     "services": Listed(
         "heraldlb.cli.kubectl.services.command", "Services, their addresses and who announces them."
     ),
+    "migrate": Listed("heraldlb.cli.kubectl.migrate.command", "From MetalLB, Cilium or kube-vip to Herald."),
 }
 """In the order of the help."""
 

@@ -16,7 +16,7 @@ _ENDINGS = (".yaml", ".yml", ".json")
 
 
 def read_files(names: Sequence[str]) -> list[Document]:
-    """Every object in the files: `-` is standard input, a folder all its YAML and JSON files. Raises CommandError."""
+    """Every object in the files: `-` is standard input, a folder all its YAML and JSON. Raises CommandError."""
     from heraldlb.migration.documents import DocumentError, read
 
     try:

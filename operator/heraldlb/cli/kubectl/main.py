@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, Listed]] = {
     "services": Listed(
         "heraldlb.cli.kubectl.services.command", "Services, their addresses and who announces them."
     ),
+    "plan": Listed("heraldlb.cli.kubectl.plan.command", "What an edit of pools would do, before it is applied."),
     "migrate": Listed("heraldlb.cli.kubectl.migrate.command", "From MetalLB, Cilium or kube-vip to Herald."),
 }
 """In the order of the help."""

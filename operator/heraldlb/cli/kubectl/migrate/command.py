@@ -29,6 +29,9 @@ NOTHING_FOUND = (
     " this is the right cluster"
 )
 
+_READ = ("services", "namespaces")
+_READ_OF_OURS = ("pools", "records")
+
 
 @click.command(name="migrate")
 @click.option(
@@ -115,7 +118,13 @@ def _read(files: tuple[str, ...], offline: bool, target: Target) -> tuple[list[D
         from heraldlb.cli.kubectl.reading import read
 
         foreign = [] if files else await read_foreign(api)
-        return foreign, await read(api, "services", "namespaces")
+        try:
+            return foreign, await read(api, *_READ, *_READ_OF_OURS)
+        except CommandError as error:
+            if error.status is not Exit.NOT_FOUND:
+                raise
+            # Herald is yet to come.
+            return foreign, await read(api, *_READ)
 
     foreign, snapshot = session.run(target, work)
     return [*documents, *foreign], snapshot

@@ -13,6 +13,7 @@ from heraldlb.api.explanations import CONDITION_TYPES, EXPLANATIONS, ConditionTy
 from heraldlb.api.reasons import Reason
 from heraldlb.api.service_fields import NOT_HONOURED, SERVICE_FIELDS
 from tools.reference import prose
+from tools.reference.cli import cli_sections
 from tools.reference.markdown import code, link, sentence, table
 from tools.reference.metrics import agent_metrics, controller_metrics, metric_table
 from tools.reference.schema import column_table, field_table, fields, shared, status_table
@@ -60,6 +61,9 @@ def _sections(definitions: Sequence[Definition]) -> Iterable[str]:
     yield prose.REASONS
     for reason in Reason:
         yield _reason(reason, EXPLANATIONS[reason])
+    yield "## Command line"
+    yield prose.COMMAND_LINE
+    yield from cli_sections()
     yield "## Metrics"
     yield prose.METRICS
     yield "### Controller metrics"

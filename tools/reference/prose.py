@@ -17,7 +17,7 @@ Service of `type: LoadBalancer`; all else on this page is optional.
 
 [Annotations](#annotations) · [Service fields](#service-fields) · [AddressPool](#addresspool) ·
 [L2Announcement](#l2announcement) · [ServiceAddress](#serviceaddress) · [Conditions](#conditions) ·
-[Events](#events) · [Reasons](#reasons) · [Metrics](#metrics)"""
+[Events](#events) · [Reasons](#reasons) · [Command line](#command-line) · [Metrics](#metrics)"""
 
 ANNOTATIONS: Final = """\
 On a Service, all optional. They say which address you want; what cannot be met is refused with a
@@ -77,6 +77,15 @@ One word for why an address was, or was not, given or announced. It is the same 
 as an Event's and as a label of metrics. The message beside it has the particulars: it goes through the pools
 that were considered and says of each why it did not serve; where several say no, the reason is that of the pool
 that came nearest."""
+
+COMMAND_LINE: Final = """\
+The Python package brings `kubectl-herald`; where that is on the `PATH`, kubectl runs it as `kubectl herald`. It needs
+Python 3.11 or newer and kubectl's credentials; what those may not read it says, and tells the rest. Without Python,
+take it from Herald's image: `kubectl exec -n kube-system deploy/heraldlb-controller -- kubectl-herald services`, with
+the rights of the controller, which may not read pods, EndpointSlices and Events.
+
+Tables are for people, and may change; `-o json` and `-o yaml` are for scripts, and get new fields but lose none.
+Lines are wrapped and coloured on a terminal only, and not coloured where `NO_COLOR` is set."""
 
 METRICS: Final = """\
 For Prometheus, at `/metrics`: the controller on port 7472, each agent on port 7473, beside the usual metrics of

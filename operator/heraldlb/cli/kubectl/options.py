@@ -56,7 +56,7 @@ def printed(command: F) -> Callable[..., Any]:
         type=click.Choice([each.value for each in Format]),
         default=Format.TABLE.value,
         show_default=True,
-        help="json and yaml hold all that is known; wide adds columns.",
+        help="How it is printed: wide adds columns, json and yaml hold all that is known.",
     )
     @functools.wraps(command)
     def with_format(output: str, **given: Any) -> Any:

@@ -92,6 +92,9 @@ def _announcing(report: StoryReport, herald: Installation) -> Iterator[str]:
 
 
 def _proof(report: StoryReport) -> Iterator[str]:
+    if not report.forwarding.ports:
+        yield "Nothing is wrong, as far as these credentials can see."
+        return
     chapter, port = report.addresses[0], report.forwarding.ports[0]
     host = f"[{chapter.address}]" if chapter.address.version == 6 else str(chapter.address)
     if port.protocol == "TCP":

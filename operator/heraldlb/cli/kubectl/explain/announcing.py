@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from heraldlb.agent.announceable import Rules, Shared, announceable, covering, hindrances, holders
 from heraldlb.agent.cluster import Cluster
 from heraldlb.api.explanations import HINDRANCES
 from heraldlb.api.objects import NamespacedName, text
 from heraldlb.api.ranges import IPAddress
+from heraldlb.api.reasons import Hindrance
 from heraldlb.api.serviceaddress import ANNOUNCED_CONDITION, CONFLICT_CONDITION, ServiceAddress
 from heraldlb.cli.kubectl.explain.counters import Counters
 from heraldlb.cli.kubectl.installation import Installation
 from heraldlb.cli.kubectl.services.condition import condition_of
+
+_OF_ENDPOINTS: Final = frozenset({Hindrance.NO_ENDPOINT, Hindrance.NO_LOCAL_ENDPOINT})
 
 
 class Standing(StrEnum):
@@ -70,12 +74,21 @@ class AddressChapter:
 
 
 def address_chapter(
-    record: ServiceAddress, service: NamespacedName, view: Cluster, under: Rules, herald: Installation
+    record: ServiceAddress,
+    service: NamespacedName,
+    view: Cluster,
+    under: Rules,
+    herald: Installation,
+    *,
+    endpoints_known: bool = True,
 ) -> AddressChapter:
-    """One address of the Service, without counters."""
+    """One address of the Service, without counters. Where endpoints are not known, they hinder nobody."""
     services = holders(view, record)
     wanted = announceable(view, record, under, Shared())
     per_client = wanted is not None and wanted.per_client
+    found = hindrances(view, record, under)
+    if not endpoints_known:
+        found = {name: tuple(each for each in why if each not in _OF_ENDPOINTS) for name, why in found.items()}
     said = condition_of(record.conditions, ANNOUNCED_CONDITION)
     conflict = condition_of(record.conditions, CONFLICT_CONDITION)
     return AddressChapter(
@@ -91,16 +104,20 @@ def address_chapter(
         reason=text(said, "reason"),
         message=text(said, "message") or "no agent has said anything of it yet",
         contested=text(conflict, "message") if record.contested_since is not None else "",
-        nodes=_nodes(record, view, under, herald, per_client=per_client),
+        nodes=_nodes(record, found, under, herald, per_client=per_client),
         counters={},
         unasked={},
     )
 
 
 def _nodes(
-    record: ServiceAddress, view: Cluster, under: Rules, herald: Installation, *, per_client: bool
+    record: ServiceAddress,
+    found: Mapping[str, tuple[Hindrance, ...]],
+    under: Rules,
+    herald: Installation,
+    *,
+    per_client: bool,
 ) -> tuple[NodeStanding, ...]:
-    found = hindrances(view, record, under)
     standings = []
     for name in sorted(under.nodes):
         why = [HINDRANCES[each] for each in found.get(name, ())]

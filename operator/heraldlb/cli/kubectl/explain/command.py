@@ -9,15 +9,12 @@ import click
 
 from heraldlb.api.objects import NamespacedName
 from heraldlb.cli.kubectl import session
-from heraldlb.cli.kubectl.exits import CommandError, Exit
-from heraldlb.cli.kubectl.explain.render import render
-from heraldlb.cli.kubectl.explain.report import StoryReport, informants, others, story, subject, with_answers
-from heraldlb.cli.kubectl.installation import installation
+from heraldlb.cli.kubectl.exits import Exit
 from heraldlb.cli.kubectl.options import Format, Target, connected, in_namespace, printed
 from heraldlb.cli.kubectl.output import show
-from heraldlb.cli.kubectl.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from heraldlb.cli.kubectl.explain.report import StoryReport
     from heraldlb.kube.client import Api
 
 _KINDS = ("svc", "service", "services")
@@ -44,17 +41,22 @@ def command(ctx: click.Context, target: Target, output: Format, namespace: str, 
 
     Exits with 0 where the Service works as far as can be told, and with 1 where it does not.
     """
-    wanted = _named(what, namespace)
+    # The agents' rules, which it goes by, take half a second to load.
+    from heraldlb.cli.kubectl.explain.render import render
+
+    wanted = named(what, namespace)
 
     async def work(api: Api, of_context: str) -> StoryReport:
-        return await _read_story(api, replace(wanted, namespace=wanted.namespace or of_context))
+        from heraldlb.cli.kubectl.explain.reading import read_story
+
+        return await read_story(api, replace(wanted, namespace=wanted.namespace or of_context))
 
     report = session.run(target, work)
     show(report, output, render)
     ctx.exit(Exit.FINE if report.works else Exit.WRONG)
 
 
-def _named(what: tuple[str, ...], namespace: str) -> NamespacedName:
+def named(what: tuple[str, ...], namespace: str) -> NamespacedName:
     """The Service named on the command line; its namespace is empty where none is given."""
     words = list(what)
     if len(words) == 2 and words[0] in _KINDS:
@@ -72,34 +74,3 @@ def _named(what: tuple[str, ...], namespace: str) -> NamespacedName:
     if before and namespace and before != namespace:
         raise click.UsageError(f'the Service is said to be in "{before}" and by --namespace in "{namespace}"')
     return NamespacedName(before or namespace, name)
-
-
-async def _read_story(api: Api, wanted: NamespacedName) -> StoryReport:
-    from heraldlb.cli.kubectl.explain.asking import ask
-    from heraldlb.cli.kubectl.reading import read, read_service
-
-    raw = await read_service(api, wanted)
-    about = {"fieldSelector": f"regarding.kind=Service,regarding.name={wanted.name}"}
-    kinds = ("pools", "announcements", "records", "services", "namespaces", "nodes", "pods", "leases", "events")
-    snapshot = await read(api, *kinds, narrowed={"events": about})
-    if (service := subject(snapshot, wanted)) is None:
-        # It is of another type, or came just now.
-        snapshot = replace(snapshot, services=(*snapshot.services, raw))
-        service = subject(snapshot, wanted)
-    if service is None:
-        raise CommandError(f"there is no Service {wanted}", Exit.NOT_FOUND)
-    snapshot = await _with_slices(api, snapshot, [service.id, *others(snapshot, service)])
-    herald = installation(snapshot)
-    report = story(snapshot, service)
-    agents = [agent for node in informants(report, herald) if (agent := herald.agent_on(node)) is not None]
-    return with_answers(report, await ask(api, agents), herald)
-
-
-async def _with_slices(api: Api, snapshot: Snapshot, services: list[NamespacedName]) -> Snapshot:
-    """The EndpointSlices of these Services, and maybe of others of the same names."""
-    from heraldlb.cli.kubectl.reading import read
-
-    names = ",".join(sorted({service.name for service in services}))
-    selector = {"labelSelector": f"kubernetes.io/service-name in ({names})"}
-    found = await read(api, "slices", narrowed={"slices": selector})
-    return replace(snapshot, slices=found.slices, unread={**snapshot.unread, **found.unread})

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from heraldlb.api.endpoints import Endpoint, EndpointSlice
 from heraldlb.api.ranges import Family, family_of
 from heraldlb.api.services import Service, ServicePort
+from heraldlb.cli.kubectl.output import plural
 from heraldlb.forwarding.endpoints import choose
 
 
@@ -34,6 +35,7 @@ class ForwardingChapter:
     """All ports."""
 
     ports: tuple[PortChapter, ...]
+    """Empty where EndpointSlices could not be read."""
     local: bool
     """`externalTrafficPolicy: Local`: a node forwards to its own endpoints only."""
     source_ranges: tuple[str, ...]
@@ -45,12 +47,14 @@ class ForwardingChapter:
     """By node that was asked: who forwards there."""
 
 
-def forwarding_chapter(service: Service, slices: Collection[EndpointSlice]) -> ForwardingChapter:
-    """The Service's endpoints, without who forwards."""
+def forwarding_chapter(service: Service, slices: Collection[EndpointSlice] | None) -> ForwardingChapter:
+    """The Service's endpoints, without who forwards. `slices`: None where they could not be read."""
     families = tuple(dict.fromkeys(map(family_of, service.ingress))) or service.families
-    endpoints = {(each.address, each.node_name): each for slice_ in slices for each in slice_.endpoints}.values()
+    known = slices or ()
+    endpoints = {(each.address, each.node_name): each for slice_ in known for each in slice_.endpoints}.values()
+    wanted = ((port, family) for port in service.ports for family in families) if slices is not None else ()
     return ForwardingChapter(
-        ports=tuple(_port(service, port, family, slices) for port in service.ports for family in families),
+        ports=tuple(_port(service, port, family, known) for port, family in wanted),
         local=service.external_local,
         source_ranges=service.source_ranges,
         ready=sum(_serves(each) for each in endpoints),
@@ -84,7 +88,7 @@ def _problem(service: Service, port: ServicePort, family: Family, slices: Iterab
     ]
     if not listening:
         return f"no pod has the port that spec.ports sends it to ({port.name or port.port}/{port.protocol})"
-    return f"{len(listening)} pods match, and none is ready"
+    return f"{plural(len(listening), 'pod')} of it, none ready"
 
 
 def _serves(endpoint: Endpoint) -> bool:

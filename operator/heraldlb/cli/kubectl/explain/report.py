@@ -75,7 +75,8 @@ def story(snapshot: Snapshot, service: Service) -> StoryReport:
     under = rules(view, ignore_exclude_label=herald.ignores_exclude_label, ignore_cordon=herald.ignores_cordon)
     records = (cluster.record(address) for address in service.ingress)
     summary = service_report(service, cluster, settings)
-    forwarding = forwarding_chapter(service, view.slices_of(service.id))
+    endpoints_known = "slices" not in snapshot.unread
+    forwarding = forwarding_chapter(service, view.slices_of(service.id) if endpoints_known else None)
     served = not any(port.problem for port in forwarding.ports)
     report = StoryReport(
         service=service.id,
@@ -85,7 +86,9 @@ def story(snapshot: Snapshot, service: Service) -> StoryReport:
         request=request_chapter(service, cluster, settings),
         allocation=allocation_chapter(service, cluster, settings, snapshot.now),
         addresses=tuple(
-            address_chapter(record, service.id, view, under, herald) for record in records if record is not None
+            address_chapter(record, service.id, view, under, herald, endpoints_known=endpoints_known)
+            for record in records
+            if record is not None
         ),
         forwarding=forwarding,
         happened=tuple(each for each in happenings(snapshot.events) if each.service == service.id),

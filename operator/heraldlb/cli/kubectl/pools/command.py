@@ -25,7 +25,9 @@ def command(ctx: click.Context, target: Target, output: Format) -> None:
     """Address pools in the order in which they are tried, and how full they are.
 
     USED counts addresses that Services hold. The bar also has those that are set apart: quarantined, or kept for a
-    former Service. FREE is what is left for Services that ask for no address in particular. Exits with 1 where an entry of a pool cannot be used.
+    former Service. FREE is what is left for Services that ask for no address in particular.
+
+    Exits with 1 where an entry of a pool cannot be used.
     """
 
     async def work(api: Api, _: str) -> PoolsReport:

@@ -23,7 +23,9 @@ class Listed:
 
 COMMANDS: Final[Mapping[str, Listed]] = {
     "status": Listed("heraldlb.cli.kubectl.status.command", "One screen: what is wrong, and how things are."),
-    "services": Listed("heraldlb.cli.kubectl.services.command", "Services, their addresses and who announces them."),
+    "services": Listed(
+        "heraldlb.cli.kubectl.services.command", "Services, their addresses and who announces them."
+    ),
     "pools": Listed("heraldlb.cli.kubectl.pools.command", "Address pools, and how full they are."),
     "explain": Listed("heraldlb.cli.kubectl.explain.command", "The story of one Service, from request to packet."),
     "plan": Listed("heraldlb.cli.kubectl.plan.command", "What an edit of pools would do, before it is applied."),

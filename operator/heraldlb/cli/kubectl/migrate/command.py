@@ -81,7 +81,7 @@ def command(
     place in them and why, what becomes of each Service by the decisions that the controller would take, and the
     steps of the switch-over. Changes nothing in the cluster. With -o json or yaml, all of that is one document.
 
-    Ends with 1 if a Service would not keep its addresses.
+    Exits with 1 if a Service would not keep its addresses.
     """
     from heraldlb.migration.convert import Origin, sort
     from heraldlb.migration.documents import DocumentError

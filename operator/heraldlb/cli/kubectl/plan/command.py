@@ -13,16 +13,12 @@ from heraldlb.api.objects import Raw
 from heraldlb.cli.kubectl import session
 from heraldlb.cli.kubectl.exits import CommandError, Exit
 from heraldlb.cli.kubectl.files import read_files
-from heraldlb.cli.kubectl.installation import installation
-from heraldlb.cli.kubectl.offline import snapshot_of
 from heraldlb.cli.kubectl.options import Format, Target, connected, printed
 from heraldlb.cli.kubectl.output import show
 from heraldlb.cli.kubectl.plan.edit import KINDS, edited
-from heraldlb.cli.kubectl.plan.render import render
-from heraldlb.cli.kubectl.plan.report import plan_report
-from heraldlb.cli.kubectl.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from heraldlb.cli.kubectl.snapshot import Snapshot
     from heraldlb.kube.client import Api
     from heraldlb.migration.documents import Document
 
@@ -63,8 +59,14 @@ def command(
     are those of the controller itself, taken on a copy. Nothing is written to the cluster. With -o wide, Services
     to which nothing happens are listed, too.
 
-    Ends with 1 if something would be refused, or a Service would not be reached where it is now.
+    Exits with 1 if something would be refused, or a Service would not be reached where it is now.
     """
+    # The agents' rules take long to load, and help needs none of them.
+    from heraldlb.cli.kubectl.installation import installation
+    from heraldlb.cli.kubectl.offline import snapshot_of
+    from heraldlb.cli.kubectl.plan.render import render
+    from heraldlb.cli.kubectl.plan.report import plan_report
+
     objects = [_planned(document) for document in read_files(files)]
     if state:
         snapshot, refusals = snapshot_of((document.raw for document in read_files(state)), time.time()), Refusals()

@@ -27,6 +27,7 @@ LIST_CHUNK = 500
 """Objects per page of a list: bounds the memory and the time for which decoding holds up everything else."""
 
 MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 
 
@@ -188,6 +189,16 @@ class Api:
         Raises ApiError, ApiUnavailableError.
         """
         return await self._call("PATCH", resource.path(namespace, name, subresource), body, kind)
+
+    async def try_apply(
+        self, resource: Resource, name: str, body: Mapping[str, Any], manager: str
+    ) -> dict[str, Any]:
+        """What a cluster-scoped object would become by a server-side apply, without storing anything.
+
+        Raises ApiError, which says why where the object would be refused, ApiUnavailableError.
+        """
+        query = urlencode({"dryRun": "All", "fieldManager": manager, "force": "true"})
+        return await self._call("PATCH", f"{resource.path(name=name)}?{query}", body, APPLY_PATCH)
 
     async def replace(
         self, resource: Resource, name: str, body: Mapping[str, Any], namespace: str = ""

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     INVALID_NODE_WEIGHT = "InvalidNodeWeight"
     FORWARDER_CHANGED = "ForwarderChanged"
     KERNEL_ANSWERS_ARP = "KernelAnswersARP"
+    NODES_UNREACHABLE = "NodesUnreachable"
 
 
 class Hindrance(StrEnum):

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
+from heraldlb.forwarding.detour import Hop
 from heraldlb.forwarding.frame import DNAT_PRIORITY, WORDS
-from heraldlb.forwarding.pathways import Hop
 
 TABLE: Final = "heraldlb-icmp-errors"
 """In the families `ip` and `ip6`: only those know `dup`."""

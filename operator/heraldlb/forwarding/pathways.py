@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from heraldlb.api.nodes import Node
 from heraldlb.api.ranges import Family, IPAddress
 from heraldlb.api.services import first_of_family
+from heraldlb.forwarding.detour import Hop
 from heraldlb.forwarding.overlay import (
     Tunnel,
     TunnelSettings,
@@ -39,21 +40,11 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
-    """What nft's `dup to GATEWAY device INTERFACE` needs to reach a node."""
-
-    gateway: IPAddress
-    interface: int
-    mac: str
-    """What the node's own packets bear that come back the same way."""
-
-
-@dataclass(frozen=True, slots=True)
 class Pathways:
     """To all other nodes that can be reached, whether they are alive or not."""
 
     hops: Mapping[tuple[str, Family], Hop] = field(default_factory=dict)
-    """By node's name and the packet's family."""
+    """By node's name and the packet's family; what comes back the same way bears one of the `macs`."""
     macs: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Every hardware address that packets from a node may bear, by its name, on the link or out of the tunnel."""
     unresolved: frozenset[str] = frozenset()
@@ -129,13 +120,13 @@ def pathways(
             if neighbour is not None:
                 gateway, there = neighbour
                 if there.mac:
-                    hops[node.name, family] = Hop(gateway, there.interface, there.mac)
+                    hops[node.name, family] = Hop(gateway, there.interface)
                     macs[node.name].add(there.mac)
                 else:
                     unresolved.add(node.name)
             elif address in peers and family in (device or {}):
                 peer = peers[address]
-                hops[node.name, family] = Hop(peer.gateways[family], (device or {})[family], peer.mac)
+                hops[node.name, family] = Hop(peer.gateways[family], (device or {})[family])
     return Pathways(hops, {name: frozenset(each) for name, each in macs.items()}, frozenset(unresolved))
 
 

@@ -6,11 +6,11 @@ import socket
 from collections.abc import Iterable
 from typing import Any, Final
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.forwarding.pathways import Reach
+from heraldlb.forwarding.rtnetlink import route_to, rtnetlink
 
 _USE: Final = 0x01
 """NTF_USE: have the kernel find out the hardware address, as if a packet were to be sent."""
@@ -20,7 +20,7 @@ def reach(hosts: Iterable[IPAddress]) -> dict[IPAddress, Reach]:
     """The way to each host that there is a route to. For a neighbour whose hardware address is not known the kernel
     begins to ask; it is there a moment later, or never. Blocks: not for an event loop. Raises OSError."""
     found: dict[IPAddress, Reach] = {}
-    with IPRoute() as netlink:
+    with rtnetlink() as netlink:
         mtus = {link["index"]: link.get_attr("IFLA_MTU") for link in netlink.get_links()}
         macs = {
             (entry["ifindex"], entry.get_attr("NDA_DST")): entry.get_attr("NDA_LLADDR")
@@ -28,7 +28,7 @@ def reach(hosts: Iterable[IPAddress]) -> dict[IPAddress, Reach]:
             for entry in netlink.get_neighbours(family=family)
         }
         for host in hosts:
-            route = _route(netlink, host)
+            route = route_to(netlink, host)
             index = route.get_attr("RTA_OIF") if route is not None else None
             if route is None or index is None or index not in mtus:
                 continue
@@ -38,16 +38,6 @@ def reach(hosts: Iterable[IPAddress]) -> dict[IPAddress, Reach]:
                 _ask(netlink, host, index)
             found[host] = Reach(index, on_link, _mtu(route, mtus[index]), mac)
     return found
-
-
-def _route(netlink: Any, host: IPAddress) -> Any:
-    family = socket.AF_INET if host.version == 4 else socket.AF_INET6
-    try:
-        [route] = netlink.route("get", dst=str(host), family=family)
-    except NetlinkError:
-        # No route, or one that forbids it.
-        return None
-    return route
 
 
 def _mtu(route: Any, of_link: int) -> int:

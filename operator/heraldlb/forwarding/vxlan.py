@@ -9,14 +9,13 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.forwarding.overlay import DEVICE, OWN_ADDRESS, Tunnel
+from heraldlb.forwarding.rtnetlink import rtnetlink
 
 _AF: Final[dict[Family, int]] = {"IPv4": socket.AF_INET, "IPv6": socket.AF_INET6}
 _BITS: Final[dict[Family, int]] = {"IPv4": 32, "IPv6": 128}
@@ -41,7 +40,7 @@ _LOOSE: Final = 2
 def keep(tunnel: Tunnel) -> dict[Family, int]:
     """Have exactly this tunnel. Returns the device's index for each family that it carries: IPv6 is left out where
     the node has it disabled, or the tunnel's MTU is too small. Raises OSError, for instance without the module."""
-    with _netlink() as netlink:
+    with rtnetlink() as netlink:
         index = _device(netlink, tunnel)
         _set_ipv4_conf(index)
         _addresses(netlink, index)
@@ -60,17 +59,8 @@ def keep(tunnel: Tunnel) -> dict[Family, int]:
 
 def remove() -> bool:
     """Have none, whatever there was. Returns whether there was one. Raises OSError."""
-    with _netlink() as netlink:
+    with rtnetlink() as netlink:
         return _remove(netlink)
-
-
-@contextmanager
-def _netlink() -> Iterator[Any]:
-    try:
-        with IPRoute() as netlink:
-            yield netlink
-    except NetlinkError as error:
-        raise OSError(error.code, f"{DEVICE}: {error}") from error
 
 
 def _remove(netlink: Any) -> bool:
@@ -162,7 +152,7 @@ def _gateways(netlink: Any, index: int, family: Family, tunnel: Tunnel) -> None:
     }
     routed = set(_routed(netlink.get_routes(family=_AF[family], oif=index), family))
     for gateway in routed - wanted.keys():
-        netlink.route("del", dst=f"{gateway}/{_BITS[family]}", oif=index)
+        netlink.route("del", dst=f"{gateway}/{_BITS[family]}", oif=index, scope=_SCOPE_LINK)
     for gateway in found.keys() - wanted.keys():
         netlink.neigh("del", dst=gateway, lladdr=found[gateway], ifindex=index)
     for gateway, mac in wanted.items():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from heraldlb.forwarding import detour, icmperrors, ping, ruleset, tunnelrules
+from heraldlb.forwarding import detour, icmperrors, ping, ruleset, survivaltables, tunnelrules
 
 
 def removal() -> str:
     """Text for `nft -f` that leaves nothing of Herald's in this network namespace, whatever there was."""
-    return "".join(each.removal() for each in (ruleset, ping, detour, icmperrors, tunnelrules))
+    modules = (ruleset, ping, detour, survivaltables, icmperrors, tunnelrules)
+    return "".join(each.removal() for each in modules)

@@ -19,6 +19,7 @@ from heraldlb.forwarding.detour import Hop
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.plan import make_plan
+from heraldlb.forwarding.ranking import SLOTS
 from heraldlb.forwarding.survival import Peer, Survival, survivors_in
 from heraldlb.forwarding.survivaltables import TABLE, diff, full
 from tests.lab.forwarding_net import ANSWER_SECONDS, NODE_ADDRESS, Answer, Connection, Net, parse, view
@@ -65,8 +66,13 @@ class Site:
     """The nodes' agents, as far as they forward."""
 
     net: Net
+    slots: int = SLOTS
     _forwarders: dict[str, Forwarder] = field(default_factory=dict)
     _loaded: dict[str, Survival] = field(default_factory=dict)
+    _peers: dict[str, dict[str, Peer]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._peers = {node: peers(self.net, node) for node in self.net.nodes}
 
     async def program(self, subject: Service, endpoints: list[Endpoint], lost: Collection[str] = ()) -> None:
         """All nodes forward the Service, and nothing else."""
@@ -83,10 +89,11 @@ class Site:
         wanted = Survival(
             node,
             survivors_in(plan),
-            peers(self.net, node),
+            self._peers[node],
             frozenset(lost) - {node},
             plan.frame.pod_cidrs,
             plan.frame.seed,
+            self.slots,
         )
         loaded = self._loaded.get(node)
         for step in full(wanted) if loaded is None else diff(loaded, wanted):

@@ -1,7 +1,4 @@
-"""The ways between nodes under real packets: through the tunnel, whatever their size, and errors of routers back.
-
-What passes packets on and translates them stands for the forwarder's own rules, in the same words.
-"""
+"""The ways between nodes under real packets: through the tunnel, whatever their size, and routers' errors back."""
 
 from __future__ import annotations
 
@@ -15,30 +12,39 @@ from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, TCPerror, UDPerror
 from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
 from scapy.layers.l2 import Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
 from heraldlb.agent.cluster import Cluster
-from heraldlb.agent.pathways import Kernel, PathwaysRole, Served
+from heraldlb.agent.pathways import PathwaysRole
 from heraldlb.api.ranges import FAMILIES, Family
-from heraldlb.forwarding import pathreadings, reaching, vxlan
+from heraldlb.api.services import Protocol
 from heraldlb.forwarding.detour import Hop
+from heraldlb.forwarding.model import Backend, Candidate, Frontend
 from heraldlb.forwarding.overlay import DEFAULT_ID, DEFAULT_PORT, DEVICE, TunnelSettings, mac_of
 from heraldlb.forwarding.pathways import Pathways
+from heraldlb.forwarding.survival import Peer, Survival, Survivor
+from heraldlb.forwarding.survivaltables import full
 from heraldlb.kube.recorder import Happening
 from lab.namespaces import Surroundings, named, run_in
 from lab.waiting import wait_for
 from tests.lab.forwarding_net import Net, both_families
+from tests.lab.kernels import kernel
 from tests.lab.segments_net import ADDRESS, NARROW, NODES, POD, VIP, segments
 
 PATIENCE: Final = 20.0
 TCP_PORT, UDP_PORT = 80, 53
+PORTS: Final[dict[Protocol, int]] = {"TCP": TCP_PORT, "UDP": UDP_PORT}
 LARGE: Final = 2_000_000
-SERVED: Final[Served] = {
-    (ip_address(VIP[family]), port): frozenset({"node-2"}) for family in FAMILIES for port in (TCP_PORT, UDP_PORT)
+SURVIVORS: Final = {
+    Frontend(ip_address(VIP[family]), protocol, port): Survivor(
+        (Candidate(Backend(ip_address(POD[family]), port), "node-2"),)
+    )
+    for family in FAMILIES
+    for protocol, port in PORTS.items()
 }
 VERSIONS = itertools.count(1)
 both_underlays = pytest.mark.parametrize("underlay", FAMILIES, ids=lambda family: f"over-{family}")
@@ -69,7 +75,7 @@ class Agent:
     events: list[Happening] = field(default_factory=list)
 
     @asynccontextmanager
-    async def running(self, served: Served = SERVED) -> AsyncIterator[PathwaysRole]:
+    async def running(self, served: Iterable[Frontend] = SURVIVORS) -> AsyncIterator[PathwaysRole]:
         role = PathwaysRole(
             self.cluster,
             self.node,
@@ -77,16 +83,11 @@ class Agent:
             self.net.nft(self.node),
             self._take,
             self.events.append,
-            Kernel(
-                reach=lambda hosts: self._there(lambda: reaching.reach(hosts)),
-                keep=lambda tunnel: self._there(lambda: vxlan.keep(tunnel)),
-                remove=lambda: self._there(vxlan.remove),
-                read=lambda *asked: self._there(lambda: pathreadings.read(*asked)),
-            ),
+            kernel(self.net, self.node),
         )
         if not self.cluster.nodes:
             self.declare()
-        role.want(served)
+        role.want(frozenset(served))
         task = asyncio.create_task(role.run())
         try:
             yield role
@@ -122,36 +123,27 @@ class Agent:
     def rules(self) -> str:
         return self.has("nft", "list", "ruleset")
 
-    def _there(self, function: Callable[[], T]) -> T:
-        return run_in(Surroundings(network=named(self.net.prefix + self.node)), function)
-
-    def _take(self, ways: Pathways) -> None:
+    def _take(self, ways: Pathways | None) -> None:
         self.ways = ways
 
 
 @asynccontextmanager
-async def joined(net: Net, family: Family, underlay: Family = "IPv4") -> AsyncIterator[tuple[Agent, Agent]]:
+async def joined(net: Net, family: Family, underlay: Family = "IPv4") -> AsyncIterator[None]:
     """node-1 passes on what comes for the Service, and node-2 takes it to its pod."""
-    ip = "ip" if family == "IPv4" else "ip6"
     async with AsyncExitStack() as stack:
         agents = [Agent(net, name, (underlay,)) for name in ("node-1", "node-2")]
         for each in agents:
             await stack.enter_async_context(each.running())
-        hop = await agents[0].hop("node-2", family)
-        await agents[1].hop("node-1", family)
-        passing = f"dup to {hop.gateway} device {hop.interface}"
-        for node, hook, rule in (
-            ("node-1", "filter hook prerouting priority -300", f"meta l4proto {{ tcp, udp }} {passing} drop"),
-            ("node-2", "nat hook prerouting priority -101", f"dnat to {POD[family]}"),
-        ):
-            await net.nft(node).apply(
-                f"add table {ip} pass\nadd chain {ip} pass in {{ type {hook}; }}\n"
-                f"add rule {ip} pass in {ip} daddr {VIP[family]} {rule}\n"
-            )
         for each in agents:
-            await each.until("its rules", lambda each=each: "heraldlb-icmp-errors" in each.rules())  # type: ignore[misc]
+            [other] = {"node-1", "node-2"} - {each.node}
+            hop = await each.hop(other, family)
+            assert each.ways is not None
+            peer = Peer({family: hop}, each.ways.macs[other])
+            for step in full(Survival(each.node, SURVIVORS, {other: peer})):
+                await net.nft(each.node).apply(step.text)
+            await each.until("its guard", lambda each=each: "heraldlb-tunnel" in each.rules())  # type: ignore[misc]
         await serve(net, stack, family)
-        yield agents[0], agents[1]
+        yield
 
 
 async def serve(net: Net, stack: AsyncExitStack, family: Family) -> None:
@@ -237,26 +229,24 @@ async def test_packets_of_every_size_pass_the_tunnel_and_show_the_clients_addres
 async def test_an_answer_too_big_for_the_way_to_its_client_gets_there_in_smaller_packets(
     net: Net, family: Family
 ) -> None:
-    async with joined(net, family) as (announcer, _):
+    async with joined(net, family):
         line, rest, _ = await exchange(net, "far", family, 10)
         assert (line, rest) == (f"10 {ADDRESS['far'][family]}\n", LARGE)
-        table = announcer.rules().partition("heraldlb-icmp-errors")[2]
-        assert VIP[family] in table
 
 
-def error(family: Family, net: Net) -> Any:
-    """A router's message about an answer to `far` that nobody ever sent."""
-    node = net.run("node-1", "cat", "/sys/class/net/eth0/address").strip()
-    frame = Ether(dst=node)
+def error(net: Net, family: Family, protocol: Protocol, port: int) -> Any:
+    """A router's message to node-1 about an answer to that port of `far`."""
+    node = Ether(dst=net.run("node-1", "cat", "/sys/class/net/eth0/address").strip())
+    answer = (TCP if protocol == "TCP" else UDP)(sport=PORTS[protocol], dport=port)
     if family == "IPv4":
-        about = IP(src=VIP[family], dst=ADDRESS["far"][family]) / TCP(sport=TCP_PORT, dport=40_000)
-        return frame / IP(src="10.1.0.254", dst=VIP[family]) / ICMP(type=3, code=4, nexthopmtu=NARROW) / about
-    inner = IPv6(src=VIP[family], dst=ADDRESS["far"][family]) / TCP(sport=TCP_PORT, dport=40_000)
-    return frame / IPv6(src="fd01::254", dst=VIP[family]) / ICMPv6PacketTooBig(mtu=NARROW) / inner
+        quoted = IP(src=VIP[family], dst=ADDRESS["far"][family]) / answer
+        return node / IP(src="10.1.0.254", dst=VIP[family]) / ICMP(type=3, code=4, nexthopmtu=NARROW) / quoted
+    quoted = IPv6(src=VIP[family], dst=ADDRESS["far"][family]) / answer
+    return node / IPv6(src="fd01::254", dst=VIP[family]) / ICMPv6PacketTooBig(mtu=NARROW) / quoted
 
 
 @both_families
-async def test_an_error_that_nobody_knows_goes_to_each_node_once_and_no_further(net: Net, family: Family) -> None:
+async def test_an_error_that_nobody_knows_is_passed_on_once_and_ends_there(net: Net, family: Family) -> None:
     async with joined(net, family):
         with (
             Tap(net, "client", "eth0") as client,
@@ -264,14 +254,67 @@ async def test_an_error_that_nobody_knows_goes_to_each_node_once_and_no_further(
             Tap(net, "router", "node-1") as passed,
             Tap(net, "router", "node-2") as left,
         ):
-            client.send(error(family, net))
+            client.send(error(net, family, "TCP", 40_000))
             await asyncio.to_thread(wait_for, "the copy", lambda: came.about(VIP[family]), PATIENCE)
             # What comes later by the same way shows that nothing else is under way.
             assert await send(net, family, 10)
             assert len([each for each in came.about(VIP[family]) if UDP not in each]) == 1
             for tap in (passed, left):
-                bare = [each for each in tap.about(VIP[family]) if VXLAN not in each and UDP not in each]
-                assert bare == []
+                assert [each for each in tap.about(VIP[family]) if UDP not in each] == []
+
+
+@both_families
+async def test_an_error_goes_where_the_packets_of_its_connection_go(net: Net, family: Family) -> None:
+    nodes = ("node-1", "node-2", "node-3")
+    frontends = {
+        frontend: Survivor(tuple(Candidate(Backend(frontend.address, port), nodes[port]) for port in (1, 2)))
+        for frontend in SURVIVORS
+    }
+    async with AsyncExitStack() as stack:
+        agents = [Agent(net, name) for name in nodes]
+        for each in agents:
+            await stack.enter_async_context(each.running())
+        peers = {name: Peer({family: await agents[0].hop(name, family)}, frozenset()) for name in nodes[1:]}
+        for step in full(Survival(nodes[0], frontends, peers)):
+            await net.nft(nodes[0]).apply(step.text)
+        taps = []
+        for each in agents[1:]:
+            await each.hop(nodes[0], family)
+            # Whose they are is all that is asked; forwarded, they would come again.
+            await net.nft(each.node).apply(
+                "add table inet end\nadd chain inet end in { type filter hook prerouting priority -299; }\n"
+                f"add rule inet end in iifname {DEVICE} drop\n"
+            )
+            taps.append(stack.enter_context(Tap(net, each.node, DEVICE)))
+        client = stack.enter_context(Tap(net, "client", "eth0"))
+        ip = IP if family == "IPv4" else IPv6
+        for port, protocol in itertools.product(range(40_000, 40_010), PORTS):
+            message = error(net, family, protocol, port)
+            segment = (TCP if protocol == "TCP" else UDP)(sport=port, dport=PORTS[protocol])
+            client.send(Ether(dst=message.dst) / ip(src=ADDRESS["far"][family], dst=VIP[family]) / segment)
+            client.send(message)
+
+        def arrived() -> bool:
+            return sum(len(each) for tap in taps for each in connections(tap, family)) == 40
+
+        await asyncio.to_thread(wait_for, "all copies", arrived, PATIENCE)
+        for tap in taps:
+            packets, errors = connections(tap, family)
+            assert packets
+            assert packets == errors
+
+
+def connections(tap: Tap, family: Family) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+    """Clients' ports of packets to the Service, and of answers that errors are about."""
+    packets, errors = set(), set()
+    for frame in tap.about(VIP[family]):
+        for layer, kind in ((TCP, "TCP"), (UDP, "UDP")):
+            if layer in frame:
+                packets.add((kind, frame[layer].sport))
+        for layer, kind in ((TCPerror, "TCP"), (UDPerror, "UDP")):
+            if layer in frame:
+                errors.add((kind, frame[layer].dport))
+    return packets, errors
 
 
 class Tap:
@@ -359,10 +402,10 @@ async def test_the_tunnel_follows_the_nodes_outlives_its_agent_and_goes_when_nob
     async with third.running() as role:
         await third.until("the other port", lambda: "dstport 7999" in third.has("ip", "-d", "link"))
         await third.until("its guard", lambda: "7999" in third.rules())
-        role.want({})
+        role.want(frozenset())
         await third.until("no tunnel", lambda: DEVICE not in third.has("ip", "link"))
         await third.until("no tables", lambda: "heraldlb" not in third.rules())
-        assert third.ways == Pathways()
+        assert third.ways is None
 
 
 async def test_neighbours_are_asked_for_their_hardware_addresses_and_need_no_tunnel(net: Net) -> None:

@@ -18,12 +18,12 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.reasons import Reason
 from heraldlb.api.services import first_of_family
-from heraldlb.forwarding import icmperrors, pathreadings, reaching, tunnelrules, vxlan
-from heraldlb.forwarding.icmperrors import Relays
+from heraldlb.forwarding import pathreadings, reaching, tunnelrules, vxlan
+from heraldlb.forwarding.model import Frontend
 from heraldlb.forwarding.nft import Runner
 from heraldlb.forwarding.overlay import Tunnel, TunnelSettings, underlay_family
 from heraldlb.forwarding.pathfindings import Readings, findings
-from heraldlb.forwarding.pathways import Frontend, Pathways, Reach, beyond, pathways, segment_sizes, tunnel_to
+from heraldlb.forwarding.pathways import Pathways, Reach, beyond, pathways, segment_sizes, tunnel_to
 from heraldlb.forwarding.preflight import Finding
 from heraldlb.forwarding.tunnelrules import TunnelRules
 from heraldlb.kube.recorder import Happening, Subject
@@ -45,9 +45,6 @@ RESOLVING: Final = 0.2
 PATIENCE: Final = 10
 """Such looks before the neighbours that keep silent wait for the next refresh."""
 
-Served = Mapping[Frontend, frozenset[str]]
-"""By frontend of surviving connections, the nodes that have endpoints of it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
@@ -68,24 +65,22 @@ class PathwaysRole:
         node_name: str,
         settings: TunnelSettings,
         runner: Runner,
-        publish: Callable[[Pathways], None],
+        publish: Callable[[Pathways | None], None],
         record: Callable[[Happening], None],
         kernel: Kernel | None = None,
     ) -> None:
-        """`publish` takes the ways whenever they change. `record` takes the Events to write."""
+        """`publish` takes the ways whenever they change, and None once they are kept open no more; `record`, the
+        Events to write."""
         self._cluster = cluster
         self._node_name = node_name
         self._settings = settings
         self._publish = publish
         self._record = record
         self._kernel = kernel or Kernel()
-        self._relays: TableKeeper[Relays] = TableKeeper(
-            runner, icmperrors, "ICMP errors about surviving connections do not reach their endpoints"
-        )
         self._rules: TableKeeper[TunnelRules] = TableKeeper(
             runner, tunnelrules, "the tunnel between nodes takes packets from anybody"
         )
-        self._served: Served | None = None
+        self._served: frozenset[Frontend] | None = None
         self._published: Pathways | None = None
         self._reach: dict[IPAddress, Reach] = {}
         self._impatience = 0
@@ -98,7 +93,7 @@ class PathwaysRole:
         """What on this node stands in the way."""
         return self._findings
 
-    def want(self, served: Served) -> None:
+    def want(self, served: frozenset[Frontend]) -> None:
         """These frontends have surviving connections, and no others."""
         if served != self._served:
             self._served = served
@@ -109,18 +104,14 @@ class PathwaysRole:
         self._impatience = 0
         self._changed.set()
 
-    def relays_touched(self) -> None:
-        """Somebody else changed the tables of `icmperrors`."""
-        self._relays.touched()
-
-    def rules_touched(self) -> None:
-        """Somebody else changed the table of `tunnelrules`."""
+    def touched(self) -> None:
+        """Somebody else changed our table."""
         self._rules.touched()
 
     async def run(self) -> None:
         """Follow, for ever. Tunnel and tables stay when this ends, as forwarding does."""
         async with asyncio.TaskGroup() as tasks:
-            for work in (self._relays.run, self._rules.run, self._follow):
+            for work in (self._rules.run, self._follow):
                 tasks.create_task(work())
 
     async def _follow(self) -> None:
@@ -146,26 +137,25 @@ class PathwaysRole:
         return RESOLVING if waits else REFRESH
 
     async def _close(self) -> None:
-        self._tell(Pathways())
-        self._relays.want(Relays())
+        self._tell(None)
         self._rules.want(TunnelRules())
         await asyncio.to_thread(self._kernel.remove)
         self._reach.clear()
         self._failure, self._findings = "", ()
 
-    async def _open(self, served: Served) -> None:
+    async def _open(self, served: frozenset[Frontend]) -> None:
         nodes = tuple(self._cluster.nodes.values())
         me = self._cluster.node(self._node_name)
         if me is None:
             return
         self._impatience += 1
-        families = tuple(each for each in FAMILIES if any(family_of(address) == each for address, _ in served))
+        families = {family_of(frontend.address) for frontend in served}
         underlay = underlay_family(nodes)
         hosts = {
             address
             for node in nodes
-            for family in {*families, underlay}
-            if node is not me and (address := first_of_family(node.internal_ips, family)) is not None
+            for family in FAMILIES
+            if node.name != me.name and (address := first_of_family(node.internal_ips, family)) is not None
         }
         reach = self._remember(await asyncio.to_thread(self._kernel.reach, hosts))
         tunnel = tunnel_to(me, nodes, beyond(me.name, nodes, reach, families), reach, self._settings)
@@ -176,15 +166,14 @@ class PathwaysRole:
                 tunnel.local,
                 tunnel.port,
                 frozenset(address for address in addresses if address is not None),
-                frozenset(served),
+                served,
                 segment_sizes(tunnel, reach, families),
             )
         # Its guard before the tunnel itself.
         self._rules.want(rules)
         device = await self._keep(tunnel)
-        ways = pathways(me.name, nodes, reach, families, tunnel, device)
+        ways = pathways(me.name, nodes, reach, tunnel, device)
         self._tell(ways)
-        self._relays.want(_relays(served, ways))
         on_link = {hop.interface for hop in ways.hops.values()} - set(device.values())
         self._find(await asyncio.to_thread(self._kernel.read, on_link, tunnel if device else None, device))
 
@@ -228,22 +217,7 @@ class PathwaysRole:
                 log.warning("%s", finding.message)
         self._findings = found
 
-    def _tell(self, ways: Pathways) -> None:
+    def _tell(self, ways: Pathways | None) -> None:
         if ways != self._published:
             self._published = ways
             self._publish(ways)
-
-
-def _relays(served: Served, ways: Pathways) -> Relays:
-    nodes: dict[IPAddress, set[str]] = {}
-    for (address, _), names in served.items():
-        nodes.setdefault(address, set()).update(names)
-    return Relays(
-        {
-            address: tuple(
-                hop for name in sorted(names) if (hop := ways.hops.get((name, family_of(address)))) is not None
-            )
-            for address, names in nodes.items()
-        },
-        ways.agents,
-    )

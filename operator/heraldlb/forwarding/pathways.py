@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from heraldlb.api.nodes import Node
-from heraldlb.api.ranges import Family, IPAddress
+from heraldlb.api.ranges import FAMILIES, Family, IPAddress
 from heraldlb.api.services import first_of_family
 from heraldlb.forwarding.detour import Hop
 from heraldlb.forwarding.overlay import (
@@ -17,9 +17,6 @@ from heraldlb.forwarding.overlay import (
     tunnel_between,
     underlay_family,
 )
-
-Frontend = tuple[IPAddress, int]
-"""Address and port of a Service."""
 
 _ORDINARY_MTU = 1_500
 """Octets, where no route says."""
@@ -49,11 +46,6 @@ class Pathways:
     """Every hardware address that packets from a node may bear, by its name, on the link or out of the tunnel."""
     unresolved: frozenset[str] = frozenset()
     """Neighbours whose hardware address is not known yet; they have no hop."""
-
-    @property
-    def agents(self) -> frozenset[str]:
-        """The hardware addresses of all other nodes."""
-        return frozenset().union(*self.macs.values())
 
 
 def beyond(
@@ -100,7 +92,6 @@ def pathways(
     me: str,
     nodes: Collection[Node],
     reach: Mapping[IPAddress, Reach],
-    families: Iterable[Family],
     tunnel: Tunnel | None = None,
     device: Mapping[Family, int] | None = None,
 ) -> Pathways:
@@ -115,7 +106,7 @@ def pathways(
             continue
         address = first_of_family(node.internal_ips, underlay)
         macs[node.name] = {mac_of(address)} if address is not None else set()
-        for family in families:
+        for family in FAMILIES:
             neighbour = _neighbour(node, family, reach)
             if neighbour is not None:
                 gateway, there = neighbour

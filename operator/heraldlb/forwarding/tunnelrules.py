@@ -15,9 +15,9 @@ from typing import Final
 
 from heraldlb.api.ranges import Family, IPAddress, family_of
 from heraldlb.forwarding.frame import WORDS
-from heraldlb.forwarding.icmperrors import ERRORS
+from heraldlb.forwarding.icmperrors import QUOTES
+from heraldlb.forwarding.model import Frontend
 from heraldlb.forwarding.overlay import DEVICE
-from heraldlb.forwarding.pathways import Frontend
 
 TABLE: Final = "inet heraldlb-tunnel"
 
@@ -89,7 +89,7 @@ def _table(rules: TunnelRules) -> Iterator[str]:
                 f"meta l4proto {{ tcp, udp }} {WORDS[family].ip} daddr . th dport @{family} accept"
                 for family in _KINDS
             ),
-            *(f"{errors} accept" for errors in ERRORS.values()),
+            *(f"{quote.errors} accept" for quote in QUOTES.values()),
             "drop",
         ),
         "postrouting": (
@@ -113,8 +113,8 @@ def _table(rules: TunnelRules) -> Iterator[str]:
 
 def _sets(rules: TunnelRules) -> dict[str, frozenset[str]]:
     by_family: dict[str, set[str]] = {family: set() for family in _KINDS}
-    for address, port in rules.frontends:
-        by_family[family_of(address)].add(f"{address} . {port}")
+    for frontend in rules.frontends:
+        by_family[family_of(frontend.address)].add(f"{frontend.address} . {frontend.port}")
     return {
         "nodes": frozenset(map(str, rules.nodes)),
         **{name: frozenset(each) for name, each in by_family.items()},

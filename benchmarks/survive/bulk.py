@@ -1,6 +1,7 @@
 """As many octets as the path takes: `python -m benchmarks.survive.bulk ADDRESS PORT DIRECTION STREAMS SECONDS`.
 
-The client's first octet says which way they flow. It prints how many came through in a second, all streams together.
+The client's first octet says which way they flow. It prints how many came through in a second, by all streams
+together.
 """
 
 from __future__ import annotations

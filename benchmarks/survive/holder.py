@@ -22,7 +22,7 @@ _OPENINGS: Final = 400
 """New connections a second: a thousand are open soon, and nobody's queue of new ones is full."""
 _AT_ONCE: Final = 20
 PATIENCE: Final = 15.0
-"""Seconds in which a connection that survives is heard of. TCP sends again after 0.2, 0.6, 1.4, 3, 6.2 and 12.6 s."""
+"""Seconds in which a connection that survives is heard of; TCP sends again after 0.2, 0.6, 1.4, 3, 6.2 and 12.6."""
 
 
 class Holder:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from benchmarks.percentiles import percentile
 from benchmarks.rows import Row, Sense
 from benchmarks.survive import stand, throughput, trials
-from benchmarks.survive.stand import FAMILIES, KUBE_PROXY, PLAIN, SURVIVAL
+from benchmarks.survive.stand import PLAIN, SURVIVAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from benchmarks.survive.throughput import Rate
     from benchmarks.survive.verdict import Outcome
 
+T = TypeVar("T")
+
 KEPT_TARGET: Final = 0.99
 DISTURBED_TARGET: Final = 0.02
+THROUGHPUT_TARGET: Final = 0.9
+ENDPOINT_CHANGE: Final = "endpoint_change"
+"""All of these together."""
 PARTS: Final = ("throughput", "connections")
 
 
@@ -63,17 +68,17 @@ def connection_rows(outcomes: Iterable[Outcome]) -> list[Row]:
     for each in outcomes:
         by[each.family, each.event][each.way].append(each)
         if each.event in trials.ENDPOINT_CHANGES:
-            by[each.family, "endpoint_change"][each.way].append(each)
+            by[each.family, ENDPOINT_CHANGE][each.way].append(each)
     rows = []
     for (family, event), ways in by.items():
         name = f"survive.{family}.{event}"
         if event in (trials.PLANNED, trials.POWER_OFF):
-            rows += _row(f"{name}.kept_ratio", "", ways, kept_ratio, KEPT_TARGET, Sense.AT_LEAST)
+            rows += _row(f"{name}.kept_ratio", ways, kept_ratio, KEPT_TARGET, Sense.AT_LEAST)
         else:
-            target = DISTURBED_TARGET if event == "endpoint_change" else None
-            rows += _row(f"{name}.disturbed_ratio", "", ways, lambda some: 1 - kept_ratio(some), target)
-        for percent in (50, 99):
-            rows += _row(f"{name}.silence_p{percent}_ms", "ms", ways, lambda some, p=percent: silence_ms(some, p))
+            target = DISTURBED_TARGET if event == ENDPOINT_CHANGE else None
+            rows += _row(f"{name}.disturbed_ratio", ways, lambda some: 1 - kept_ratio(some), target)
+        rows += _row(f"{name}.silence_p50_ms", ways, lambda some: silence_ms(some, 50))
+        rows += _row(f"{name}.silence_p99_ms", ways, lambda some: silence_ms(some, 99))
     return rows
 
 
@@ -82,14 +87,18 @@ def throughput_rows(rates: Iterable[Rate]) -> list[Row]:
     by: dict[tuple[str, str, str], dict[str, Rate]] = defaultdict(dict)
     for each in rates:
         by[each.family, each.what, each.direction][each.way] = each
-    rows = []
+    rows, least = [], dict[str, dict[str, float]]()
     for (family, what, direction), ways in by.items():
-        if what in ("single", "per_client"):
-            rows += _row(f"survive.{family}.{what}.{direction}_links", "", ways, throughput.links)
-            continue
-        name = f"survive.{family}.{'' if what == '1' else f'{what}_streams.'}{direction}.throughput_ratio_to_plain"
-        if plain := ways.get(PLAIN):
-            rows += _row(name, "", ways, lambda rate, plain=plain: rate.bits / plain.bits)
+        if what in throughput.SHARINGS:
+            rows += _row(f"survive.{family}.{what}.{direction}_links", ways, throughput.links)
+        elif PLAIN in ways:
+            ratios = {way: rate.bits / ways[PLAIN].bits for way, rate in ways.items() if way != PLAIN}
+            rows += _row(f"survive.{family}.{direction}_{what}.throughput_ratio_to_plain", ratios, float)
+            so_far = least.setdefault(family, ratios)
+            least[family] = {way: min(ratio, so_far[way]) for way, ratio in ratios.items()}
+    for family, ratios in least.items():
+        name = f"survive.{family}.throughput_ratio_to_plain"
+        rows += _row(name, ratios, float, THROUGHPUT_TARGET, Sense.AT_LEAST)
     return rows
 
 
@@ -102,3 +111,18 @@ def silence_ms(outcomes: Sequence[Outcome], percent: float) -> float:
     """Of the connections that were kept; 0 where none was. Pure."""
     silences = [each for outcome in outcomes for each in outcome.silences]
     return 1000 * percentile(silences, percent) if silences else 0.0
+
+
+def _row(
+    name: str,
+    ways: Mapping[str, T],
+    value: Callable[[T], float],
+    target: float | None = None,
+    sense: Sense = Sense.AT_MOST,
+) -> list[Row]:
+    """That of the way on which connections survive, the others' beside it; none where it was not measured."""
+    if SURVIVAL not in ways:
+        return []
+    unit = "ms" if name.endswith("_ms") else ""
+    peers = {way: value(found) for way, found in ways.items() if way != SURVIVAL}
+    return [Row(name, value(ways[SURVIVAL]), unit, target, sense, peers)]

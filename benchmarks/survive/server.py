@@ -1,8 +1,8 @@
-"""An endpoint whose clients can tell whether it is still the one they began with: `python -m benchmarks.survive.server`.
+"""An endpoint whose clients can tell whether it still is the one that they began with.
 
-Talks as in `talk` on TALK_PORT; on BULK_PORT as in `bulk`. Prints a line of JSON, `{"lost": NUMBER, "error": ...}`, for
-each conversation that ends without its client's goodbye. After SIGTERM it takes no more clients, and ends when those
-it has are gone: as a good server does, whose pod is terminated.
+Talks as in `talk` on TALK_PORT; on BULK_PORT as in `bulk`. Prints a line of JSON, `{"lost": NUMBER, "error": ...}`,
+for each conversation that ends without its client's goodbye. After SIGTERM it takes no more clients, and ends when
+those it has are gone: as a good server does, whose pod is terminated.
 """
 
 from __future__ import annotations
@@ -24,14 +24,32 @@ _STEP: Final = 0.05
 """Seconds from one write of a download to the next."""
 
 
+class Crowd:
+    """How many clients there are."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.empty = asyncio.Event()
+        self.empty.set()
+
+    def come(self) -> None:
+        self._count += 1
+        self.empty.clear()
+
+    def go(self) -> None:
+        self._count -= 1
+        if not self._count:
+            self.empty.set()
+
+
 class Talk(asyncio.Protocol):
     """One conversation."""
 
     _transport: asyncio.Transport
     _hello: Hello
 
-    def __init__(self, pod: str, node: str, open_talks: set[Talk]) -> None:
-        self._pod, self._node, self._open_talks = pod, node, open_talks
+    def __init__(self, pod: str, node: str, crowd: Crowd) -> None:
+        self._pod, self._node, self._crowd = pod, node, crowd
         self._received = bytearray()
         self._opening: Opening | None = None
         self._answered = 0
@@ -45,7 +63,7 @@ class Talk(asyncio.Protocol):
         self._transport = transport
         client = transport.get_extra_info("peername")[0].removeprefix("::ffff:")
         self._hello = Hello(self._pod, self._node, client)
-        self._open_talks.add(self)
+        self._crowd.come()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -63,7 +81,7 @@ class Talk(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(repr(exc))
-        self._open_talks.discard(self)
+        self._crowd.go()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -120,15 +138,14 @@ def _listener(port: int) -> socket.socket:
 
 async def serve(pod: str, node: str) -> None:
     """Until SIGTERM, and then until the last client has gone."""
-    loop, terminated, talks = asyncio.get_running_loop(), asyncio.Event(), set[Talk]()
+    loop, terminated, crowd = asyncio.get_running_loop(), asyncio.Event(), Crowd()
     loop.add_signal_handler(signal.SIGTERM, terminated.set)
     bulk.serve(_listener(BULK_PORT))
-    server = await loop.create_server(lambda: Talk(pod, node, talks), sock=_listener(TALK_PORT), backlog=_BACKLOG)
+    server = await loop.create_server(lambda: Talk(pod, node, crowd), sock=_listener(TALK_PORT), backlog=_BACKLOG)
     print("ready", flush=True)
     await terminated.wait()
     server.close()
-    while talks:
-        await asyncio.sleep(_STEP)
+    await crowd.empty.wait()
 
 
 def main() -> None:

@@ -15,11 +15,13 @@ from benchmarks.survive.talk import Opening, line
 from benchmarks.survive.verdict import losses
 from lab import binaries
 from lab.lab import Lab
+from lab.network import INTERFACE
 from lab.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from lab.host import Host
     from lab.progress import Progress
 
 NODES: Final = 4
@@ -61,7 +63,8 @@ class Stand:
     def address(self, way: str, family: str, app: str = objects.ENDPOINTS) -> str:
         """Of the Service of that way. Raises LabError."""
         status = self.lab.get("service", f"{app}-{way}")["status"]["loadBalancer"]
-        return next(each["ip"] for each in status["ingress"] if (":" in each["ip"]) == (family == "ipv6"))
+        addresses: list[str] = [each["ip"] for each in status["ingress"]]
+        return next(each for each in addresses if (":" in each) == (family == "ipv6"))
 
     def owners(self) -> dict[str, str]:
         """The node that announces each address, as statuses say; empty: nobody."""
@@ -77,9 +80,22 @@ class Stand:
 
     def await_owners_beside(self, node: str) -> None:
         """Until others announce everything. Raises LabError."""
-        wait_for(
-            f"others than {node} to announce", lambda: not {node, ""} & set(self.owners().values()), _PATIENCE
-        )
+        wait_for(f"others than {node} to announce", lambda: not {node, ""} & set(self.owners().values()), _PATIENCE)
+
+    def share_among_all(self, clients: Sequence[Host]) -> None:
+        """Every node announces to its share of clients; these have to ask anew. Raises LabError."""
+        self.lab.apply(objects.announced_by_all())
+        shared = f"{NODES} nodes share its clients"
+
+        def is_shared() -> bool:
+            return all(
+                any(shared in condition["message"] for condition in record["status"]["conditions"])
+                for record in self.lab.items("serviceaddresses")
+            )
+
+        wait_for("all nodes to share the clients", is_shared, _PATIENCE)
+        for client in clients:
+            client.exec(["ip", "neighbour", "flush", "dev", INTERFACE])
 
     def endpoints(self) -> dict[str, bool]:
         """Of those that talk, by name: whether they get new connections."""
@@ -93,9 +109,7 @@ class Stand:
     def lost(self) -> dict[int, str]:
         """Connections that servers say they have lost, by number."""
         files = sorted((self.lab.folder / "logs").glob("default_*_main.log"))
-        return {
-            number: error for file in files for number, error in losses(file.read_text(errors="replace"))
-        }
+        return {number: error for file in files for number, error in losses(file.read_text(errors="replace"))}
 
     @property
     def _any_service(self) -> str:
@@ -128,7 +142,9 @@ def opened(setup: Setup, progress: Progress) -> Iterator[Stand]:
         for way, survives in setup.ways.items():
             for family in FAMILIES:
                 address = stand.address(way, family)
-                what = f"{address} to lead to all endpoints" + (" with the client's own address" if survives else "")
+                what = f"{address} to lead to all endpoints" + (
+                    " with the client's own address" if survives else ""
+                )
                 wait_for(what, lambda: _leads(stand, address, seen=survives), _PATIENCE)  # noqa: B023
         yield stand
 
@@ -151,5 +167,3 @@ def _greet(address: str) -> dict[str, str]:
     if not greeting:
         raise ConnectionResetError(f"{address} said nothing")
     return greeting
-
-

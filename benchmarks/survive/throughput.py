@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final, get_args
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
     from lab.progress import Progress
 
 DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
-PARALLEL: Final = (1, 4)
-"""TCP streams at a time, from one client to one endpoint on a node that does not announce."""
+STREAMS: Final = {"one_stream": 1, "four_streams": 4}
+"""Of TCP, from one client to one endpoint on a node that does not announce."""
+SINGLE: Final = "single"
+PER_CLIENT: Final = "per_client"
+SHARINGS: Final = (SINGLE, PER_CLIENT)
+"""How the addresses are announced to CLIENTS, whose connections go to all endpoints."""
 CLIENTS: Final = 8
 """Where links are slow; each has so many streams: more than enough to fill all nodes' links."""
-_STREAMS: Final = 4
+_EACH: Final = 4
 _SECONDS: Final = 2.0
 _SLOW_SECONDS: Final = 6.0
 _PATIENCE: Final = 90.0
@@ -44,7 +49,7 @@ class Rate:
     way: str
     family: str
     what: str
-    """`1` or `4` streams, or how the clients are shared: `single`, `per_client`."""
+    """One of STREAMS or SHARINGS."""
     direction: Direction
     bits: float
 
@@ -55,10 +60,9 @@ def run(stand: Stand, rounds: int, progress: Progress) -> list[Rate]:
     clients = add_clients(stand.lab, CLIENTS)
     stand.announce_from(next(iter(stand.lab.nodes)))
     with slow(stand.lab):
-        found += _shared(stand, clients, "single")
-        stand.lab.apply(objects.announced_by_all())
-        stand.await_sharing(clients)
-        found += _shared(stand, clients, "per_client")
+        found += _shared(stand, clients, SINGLE)
+        stand.share_among_all(clients)
+        found += _shared(stand, clients, PER_CLIENT)
     for each in found:
         progress(f"{each.way}, {each.family}, {each.what}, {each.direction}: {each.bits / 1e6:,.0f} Mbit/s")
     return found
@@ -66,18 +70,13 @@ def run(stand: Stand, rounds: int, progress: Progress) -> list[Rate]:
 
 def _streams(stand: Stand, rounds: int) -> list[Rate]:
     """Ways take turns, so that what else the machine does falls on each alike; the median counts."""
-    taken: dict[tuple[str, str, int, Direction], list[float]] = {}
+    taken: dict[tuple[str, str, str, Direction], list[float]] = {}
     for _ in range(rounds):
-        for family in FAMILIES:
-            for parallel in PARALLEL:
-                for direction in DIRECTIONS:
-                    for way in stand.setup.ways:
-                        bits = _iperf3(stand, stand.address(way, family, objects.STREAM), parallel, direction)
-                        taken.setdefault((way, family, parallel, direction), []).append(bits)
-    return [
-        Rate(way, family, str(parallel), direction, median(bits))
-        for (way, family, parallel, direction), bits in taken.items()
-    ]
+        for family, what, direction, way in product(FAMILIES, STREAMS, DIRECTIONS, stand.setup.ways):
+            address = stand.address(way, family, objects.STREAM)
+            bits = _iperf3(stand, address, STREAMS[what], direction)
+            taken.setdefault((way, family, what, direction), []).append(bits)
+    return [Rate(*which, median(bits)) for which, bits in taken.items()]
 
 
 def _iperf3(stand: Stand, address: str, parallel: int, direction: Direction) -> float:
@@ -98,7 +97,7 @@ def _shared(stand: Stand, clients: Sequence[Host], what: str) -> list[Rate]:
 
 def _all_at_once(clients: Sequence[Host], address: str, direction: Direction) -> float:
     """Bits a second of all clients together. Raises LabError."""
-    words = [address, str(BULK_PORT), direction, str(_STREAMS), str(_SLOW_SECONDS)]
+    words = [address, str(BULK_PORT), direction, str(_EACH), str(_SLOW_SECONDS)]
     argv = [sys.executable, "-m", "benchmarks.survive.bulk", *words]
     running = [
         each.popen(argv, cwd=_REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

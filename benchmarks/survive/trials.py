@@ -16,7 +16,7 @@ from lab.errors import LabError
 from lab.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from benchmarks.survive.conversation import Conversation
     from benchmarks.survive.stand import Stand
@@ -43,11 +43,11 @@ def _nobody(hello: Hello) -> bool:
 
 
 def _planned(stand: Stand) -> Callable[[Hello], bool]:
-    """From one node to a second and on to a third, as when all nodes are drained in turn."""
-    nodes = list(stand.lab.nodes)
-    stand.announce_from(nodes[1])
+    """From the first node to a second and on to a third, as when all nodes are drained in turn."""
+    _, second, third, *_ = stand.lab.nodes
+    stand.announce_from(second)
     time.sleep(_CALM)
-    stand.announce_from(nodes[2])
+    stand.announce_from(third)
     return _nobody
 
 
@@ -93,17 +93,20 @@ EVENTS: Final[Mapping[str, Callable[[Stand], Callable[[Hello], bool]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Connections held to each address: where they are to survive, and where that is to be compared with."""
+    """Connections held to each address, where they are to survive and where that is compared with; through what."""
 
     connections: int = 1_000
     beside: int = 250
+    events: Sequence[str] = tuple(EVENTS)
+    """In the order of EVENTS."""
 
 
 def run(stand: Stand, extent: Extent, progress: Progress) -> Iterator[Outcome]:
     """All events in turn. Raises LabError."""
+    stand.announce_from(next(iter(stand.lab.nodes)))
     with Holder.on(stand.lab.client) as holder:
         first = 0
-        for event in EVENTS:
+        for event in extent.events:
             outcomes = _trial(stand, holder, event, extent, first)
             first += len(stand.setup.ways) * len(FAMILIES) * max(extent.connections, extent.beside)
             for each in outcomes:

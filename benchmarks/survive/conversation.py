@@ -104,8 +104,8 @@ class Conversation(asyncio.Protocol):
         if self._failure is not None:
             return
         if self._use.value.download:
-            # What is under way already may take a while to be read; all of it comes in order.
-            awaited = self._told + 2 * self._use.value.download
+            # More than may lie unread in this moment.
+            awaited = self._told + self._use.value.download // 4
             await self._until(lambda: self._told >= awaited)
         else:
             self._ask()

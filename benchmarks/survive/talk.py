@@ -3,7 +3,8 @@
 The client begins with a line of JSON, an `Opening`; the server answers with one, a `Hello`. After that both send
 frames of 9 octets, a kind and a number: the client asks questions, which the server answers by number; the server
 tells news of its own accord, as over a WebSocket. Or else, the server sends octets of a known pattern and nothing
-more. Numbers count from 0 on every connection, so an answer by anybody who has not taken part from the start is wrong.
+more. Numbers count from 0 on every connection, so an answer by anybody who has not taken part from the start is
+wrong.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def judge(
     lost: Mapping[int, str],
     went: Callable[[Hello], bool],
 ) -> Outcome:
-    """`lost`: what servers tell of connections that ended, by number; `went`: whether an endpoint has, by its hello."""
+    """`lost`: what servers tell of connections that ended, by number; `went`: whether an endpoint has gone."""
     failures, silences, gone = Counter[str](), list[float](), 0
     for fate in fates:
         if fate.hello is not None and went(fate.hello):

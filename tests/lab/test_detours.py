@@ -68,7 +68,7 @@ class Agent:
 
     def owner(self, node: str | None) -> None:
         """As the speaker says from now on."""
-        macs = frozenset((*(mac(self.net, each) for each in NODES), THIRD))
+        macs = {each: frozenset({mac(self.net, each)}) for each in NODES} | {"node-3": frozenset({THIRD})}
         self.role.owners_changed(OwnersChanged({ip_address(each): node for each in VIP.values()}, macs))
 
     def peers(self, outlook: Outlook) -> None:

@@ -27,6 +27,7 @@ from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
 from heraldlb.agent.staleflows import StaleFlowsRole
 from heraldlb.agent.statuses import AnnouncementStatuses
+from heraldlb.agent.surviving import SurvivalRole
 from heraldlb.agent.switching import ForwardingSwitch
 from heraldlb.agent.tally import Tally
 from heraldlb.agent.uninstalling import Uninstalling
@@ -35,7 +36,7 @@ from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.servicecidrs import ServiceCIDR
-from heraldlb.forwarding import cleanup, detour, ping
+from heraldlb.forwarding import cleanup, detour, ping, survivaltables
 from heraldlb.forwarding.evidence import gather, glance
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.healthserver import HealthServer
@@ -117,6 +118,7 @@ class Agent:
         self._forwarding: ForwardingRole | None = None
         self._lost_nodes = LostNodes(api, self._cluster, self._services_changed)
         self._stale_flows = StaleFlowsRole()
+        self._survival = SurvivalRole(self._cluster, settings.node_name, self._nft, on_link, self._recorder.record)
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
@@ -241,10 +243,17 @@ class Agent:
             self._recorder.record,
             Forwarder(self._nft, KernelReader()),
             self._watch,
-            [health_checks, self._stale_flows],
+            [health_checks, self._stale_flows, self._survival],
         )
+        for table in survivaltables.TABLES:
+            self._watch.subscribe(table, self._survival.touched)
         if mode is not Mode.OFF:
             self._forwarding = role
+
+        async def remove() -> None:
+            await self._survival.remove()
+            await role.remove()
+
         switch = ForwardingSwitch(
             mode,
             settings.node_name,
@@ -252,8 +261,8 @@ class Agent:
             lambda closely: gather(closely=closely),
             glance,
             CiliumConfig(self._api).replaces,
-            work=[role.run, health_checks.run, self._stale_flows.run],
-            remove=role.remove,
+            work=[role.run, health_checks.run, self._stale_flows.run, self._survival.run],
+            remove=remove,
         )
         self._work.append(switch.run)
         return switch
@@ -272,6 +281,7 @@ class Agent:
         elif isinstance(change, OwnersChanged):
             if self._detours is not None:
                 self._detours.owners_changed(change)
+            self._survival.owners_changed(change)
         elif self._statuses is not None:
             self._tally.take(change)
             self._statuses.take(change)
@@ -309,6 +319,7 @@ class Agent:
         self._lost_nodes.look()
         if self._detours is not None:
             self._detours.touch()
+        self._survival.touch()
         if (forwarding := self._at_work()) is not None:
             forwarding.touch()
 

@@ -309,6 +309,14 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "Correct or remove the label.",
             event=Event(Process.AGENT, warning=True, kind="Node"),
         ),
+        Reason.CONNECTION_SURVIVAL_REFUSED: Explanation(
+            "The annotation `heraldlb.io/connection-survival` asks for what cannot be given: together with session"
+            " affinity, with `externalTrafficPolicy: Local`, with endpoints that are on no node of the cluster, for"
+            " a port of SCTP, where another service proxy forwards, or with rules that a node's kernel refuses."
+            " What it cannot be given for is forwarded as without the annotation.",
+            "Change the field that the message names, or remove the annotation.",
+            event=Event(Process.AGENT, warning=True),
+        ),
         Reason.FORWARDER_CHANGED: Explanation(
             "The agent of the node has begun to forward Services, or leaves that to another service proxy from now"
             " on. No connection is interrupted.",

@@ -133,6 +133,12 @@ def _namespaced(ctx: click.Context, param: click.Parameter, value: str) -> Names
     callback=_scheduler,
     help=f"How connections are spread where a Service does not say: {', '.join(Scheduler)}.",
 )
+@options.option(
+    "--connection-survival/--no-connection-survival",
+    envvar="HERALD_CONNECTION_SURVIVAL",
+    default=False,
+    help="Let connections outlive the node that announces their address, of Services that do not say.",
+)
 def agent(
     kubeconfig: str | None,
     metrics_address: str,
@@ -152,6 +158,7 @@ def agent(
     forwarding_mode: str,
     node_port_addresses: str,
     scheduler: Scheduler,
+    connection_survival: bool,
 ) -> None:
     """Announce addresses on layer 2 and forward Services on one node.
 
@@ -179,6 +186,7 @@ def agent(
             forwarding=ForwardingSettings(
                 node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip()),
                 scheduler=scheduler,
+                connection_survival=connection_survival,
             ),
         )
         SpeakerSettings(name, b"x" * 32, membership_port, heartbeat_interval, failure_timeout)

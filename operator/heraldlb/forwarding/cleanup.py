@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from heraldlb.forwarding import detour, ping, ruleset
+from heraldlb.forwarding import detour, ping, ruleset, survivaltables
 
 
 def removal() -> str:
     """Text for `nft -f` that leaves nothing of Herald's in this network namespace, whatever there was."""
-    return ruleset.removal() + ping.removal() + detour.removal()
+    return ruleset.removal() + ping.removal() + detour.removal() + survivaltables.removal()

@@ -189,8 +189,8 @@ class SurvivalRole:
             asked = self._cluster.services.get(service.id) if service.survivors else None
             if asked is not None:
                 note = (
-                    f"{self._node_name} forwards it as without {CONNECTION_SURVIVAL_ANNOTATION}, since its kernel or"
-                    f" nft refuses the rules: {refusal}"
+                    f"{self._node_name} forwards it as without {CONNECTION_SURVIVAL_ANNOTATION}, since its kernel"
+                    f" or nft refuses the rules: {refusal}"
                 )
                 subject = Subject("v1", "Service", asked.id, asked.uid)
                 reason = Reason.CONNECTION_SURVIVAL_REFUSED

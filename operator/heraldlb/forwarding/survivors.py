@@ -33,32 +33,32 @@ class SurvivalWish:
 
 
 _NO: Final = SurvivalWish()
+_MEANINGS: Final = {"true": True, "false": False}
 
 
 def wish_of(service: Service, slices: Iterable[EndpointSlice], *, default: bool) -> SurvivalWish:
     """What the Service asks for, or else the cluster's default, as far as it can be given."""
     text = service.annotations.get(CONNECTION_SURVIVAL_ANNOTATION, "").strip().lower()
-    if service.type != "LoadBalancer" or not (text or default) or text == "false":
+    if service.type != "LoadBalancer" or not (text or default):
         return _NO
-    if text not in ("", "true"):
-        message = f'{CONNECTION_SURVIVAL_ANNOTATION}: "{text[:_QUOTED]}" is neither "true" nor "false"'
-        counts = "the cluster's default counts instead, which is " + ("true" if default else "false")
-        invalid = Objection(Reason.CONNECTION_SURVIVAL_REFUSED, f"{message}; {counts}")
-        granted = default and next(_obstacles(service, slices), None) is None
-        return SurvivalWish(granted, (invalid,))
-    obstacles = tuple(
-        Objection(Reason.CONNECTION_SURVIVAL_REFUSED, f"{CONNECTION_SURVIVAL_ANNOTATION}: {why}")
-        for why in _obstacles(service, slices)
-    )
-    sctp = [port.port for port in service.ports if port.protocol == "SCTP"]
-    partly = (
-        Objection(
-            Reason.CONNECTION_SURVIVAL_REFUSED,
-            f"{CONNECTION_SURVIVAL_ANNOTATION}: SCTP port {sctp[0]} is forwarded as without it, since an"
-            " association has several addresses at either end; TCP and UDP ports have it",
+    asked = _MEANINGS.get(text)
+    wanted = default if asked is None else asked
+    obstacles = tuple(_obstacles(service, slices)) if wanted else ()
+    complaints: list[str] = []
+    if text and asked is None:
+        counts = "true" if default else "false"
+        complaints.append(
+            f'"{text[:_QUOTED]}" is neither "true" nor "false"; the cluster\'s default counts, {counts}'
+        )
+    if asked:
+        complaints += (*obstacles, *_omissions(service))
+    return SurvivalWish(
+        wanted and not obstacles,
+        tuple(
+            Objection(Reason.CONNECTION_SURVIVAL_REFUSED, f"{CONNECTION_SURVIVAL_ANNOTATION}: {complaint}")
+            for complaint in complaints
         ),
     )
-    return SurvivalWish(not obstacles, (*obstacles, *(partly if sctp else ())) if text else ())
 
 
 def _obstacles(service: Service, slices: Iterable[EndpointSlice]) -> Iterator[str]:
@@ -77,8 +77,17 @@ def _obstacles(service: Service, slices: Iterable[EndpointSlice]) -> Iterator[st
     if (stray := next(strays, None)) is not None:
         yield (
             f"the endpoint {stray} is on no node of the cluster, so that its answers would not find their way;"
-            f" {plainly}. Give its EndpointSlice a nodeName, or remove the annotation"
+            f" {plainly}. Give it a nodeName in its EndpointSlice, or remove the annotation"
         )
+
+
+def _omissions(service: Service) -> Iterator[str]:
+    for port in service.ports:
+        if port.protocol == "SCTP":
+            yield (
+                f"port {port.port} of SCTP is forwarded as without it, since an association has several addresses"
+                " at either end"
+            )
 
 
 def candidates_of(

@@ -303,7 +303,9 @@ class Membership:
     def macs(self) -> dict[str, frozenset[bytes]]:
         """Hardware addresses of all agents ever heard that are still configured, dead ones included; by node."""
         return {
-            name: frozenset(offer.mac for offer in record.offers or ()) for name, record in self._records.items()
+            name: frozenset(offer.mac for offer in record.offers)
+            for name, record in self._records.items()
+            if record.offers
         }
 
     def _alive(self) -> frozenset[str]:

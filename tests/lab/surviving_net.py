@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import itertools
 import socket
-from collections.abc import AsyncIterator, Collection, Iterator
+import subprocess
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -18,8 +19,9 @@ from heraldlb.forwarding.detour import Hop
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.model import Frame, Plan
 from heraldlb.forwarding.plan import make_plan
+from heraldlb.forwarding.ranking import SLOTS
 from heraldlb.forwarding.survival import Peer, Survival, survivors_in
-from heraldlb.forwarding.survivaltables import diff, full
+from heraldlb.forwarding.survivaltables import TABLE, diff, full
 from tests.lab.forwarding_net import ANSWER_SECONDS, NODE_ADDRESS, Answer, Connection, Net, parse, view
 from tests.unit.forwarding.builders import slice_of
 from tests.unit.forwarding.cases import TARGET, VIP
@@ -45,6 +47,14 @@ def peers(net: Net, node: str) -> dict[str, Peer]:
     }
 
 
+def table(net: Net, node: str, family: Family) -> str:
+    """What that node has for surviving connections; empty where it has no such table."""
+    try:
+        return net.run(node, "nft", "list", "table", "ip" if family == "IPv4" else "ip6", TABLE)
+    except subprocess.CalledProcessError:
+        return ""
+
+
 def move(net: Net, family: Family, to: str) -> None:
     """That node announces all addresses from now on."""
     everything = "default" if family == "IPv4" else "::/0"
@@ -56,8 +66,13 @@ class Site:
     """The nodes' agents, as far as they forward."""
 
     net: Net
+    slots: int = SLOTS
     _forwarders: dict[str, Forwarder] = field(default_factory=dict)
     _loaded: dict[str, Survival] = field(default_factory=dict)
+    _peers: dict[str, dict[str, Peer]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._peers = {node: peers(self.net, node) for node in self.net.nodes}
 
     async def program(self, subject: Service, endpoints: list[Endpoint], lost: Collection[str] = ()) -> None:
         """All nodes forward the Service, and nothing else."""
@@ -74,15 +89,20 @@ class Site:
         wanted = Survival(
             node,
             survivors_in(plan),
-            peers(self.net, node),
+            self._peers[node],
             frozenset(lost) - {node},
             plan.frame.pod_cidrs,
             plan.frame.seed,
+            self.slots,
         )
         loaded = self._loaded.get(node)
         for step in full(wanted) if loaded is None else diff(loaded, wanted):
             await self.net.nft(node).apply(step.text)
         self._loaded[node] = wanted
+
+
+_PORTS = itertools.count(40_000)
+"""Of the client's datagrams: one that is used again would be translated as it was before."""
 
 
 @dataclass(slots=True)
@@ -104,7 +124,6 @@ class Crowd:
     net: Net
     family: Family
     members: list[Connection | Flow] = field(default_factory=list)
-    _ports: Iterator[int] = field(default_factory=lambda: itertools.count(40_000))
 
     async def grow(self, count: int = 16) -> None:
         """So many new ones of either kind, through the node that announces the address now."""
@@ -112,7 +131,7 @@ class Crowd:
             self.members.append(await self.net.connect("client", VIP[self.family], 80))
             sock = self.net.socket("client", self.family, "UDP")
             try:
-                sock.bind(("", next(self._ports)))
+                sock.bind(("", next(_PORTS)))
                 await asyncio.get_running_loop().sock_connect(sock, (VIP[self.family], 80))
                 self.members.append(Flow(sock, await _exchange(sock, b"hello")))
             except BaseException:

@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final, NamedTuple
 
 from heraldlb.api.endpoints import Endpoint, EndpointPort, EndpointSlice
+from heraldlb.api.group import CONNECTION_SURVIVAL_ANNOTATION
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Protocol, Service, ServicePort
@@ -459,3 +460,26 @@ CASES: Final = (
         (Dial("client", "vip", 80, masqueraded("pod-2")),),
     ),
 )
+
+
+HINTED: Final = "node hints come before zone hints (trafficDistribution PreferSameNode)"
+assert any(each.name == HINTED for each in CASES)
+
+
+def surviving(subject: Case) -> Case:
+    """The same where every Service asks that its connections outlive the node that announces them: outside clients
+    of a load balancer's address are seen as who they are, and hints do not narrow what nodes must choose alike."""
+    services = {
+        id_: (replace(each, annotations={CONNECTION_SURVIVAL_ANNOTATION: "true"}), slices)
+        for id_, (each, slices) in subject.services.items()
+    }
+    return replace(
+        subject, services=services, dials=tuple(_surviving(dial, subject.name == HINTED) for dial in subject.dials)
+    )
+
+
+def _surviving(dial: Dial, hinted: bool) -> Dial:
+    concerned = dial.source == "client" and dial.target == "vip" and dial.protocol != "SCTP"
+    if not (concerned and isinstance(dial.end, To)):
+        return dial
+    return dial._replace(end=kept("pod-1", "pod-2") if hinted else dial.end._replace(kept=True))

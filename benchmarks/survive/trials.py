@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _CALM: Final = 3.0
 """Seconds after an event in which every connection has asked again: whatever it breaks, it has broken by then."""
+_ENOUGH: Final = 0.95
+"""Of the connections that were to be held."""
 _CHATS: Final = 10
 _DOWNLOADS: Final = 2
 _PATIENCE: Final = 60.0
@@ -107,6 +109,8 @@ def run(stand: Stand, extent: Extent, progress: Progress) -> Iterator[Outcome]:
     with Holder.on(stand.lab.client) as holder:
         first = 0
         for event in extent.events:
+            # What the last event left behind, such as a pod that has ended, is known everywhere by then.
+            time.sleep(_CALM)
             outcomes = _trial(stand, holder, event, extent, first)
             first += len(stand.setup.ways) * len(FAMILIES) * max(extent.connections, extent.beside)
             for each in outcomes:
@@ -121,9 +125,7 @@ def _trial(stand: Stand, holder: Holder, event: str, extent: Extent, first: int)
         for family in FAMILIES:
             opened = holder.open(stand.address(way, family), TALK_PORT, _uses(count), first)
             first += count
-            if failed := [each.fate.failure for each in opened if each.fate.failure is not None]:
-                raise LabError(f"{way}, {family}: {len(failed)} of {count} connections cannot be had: {failed[0]}")
-            held[way, family] = opened
+            held[way, family] = _begun(opened, f"{event}, {way}, {family}")
     went = EVENTS[event](stand)
     time.sleep(_CALM)
     everything = [each for some in held.values() for each in some]
@@ -134,6 +136,15 @@ def _trial(stand: Stand, holder: Holder, event: str, extent: Extent, first: int)
         judge(event, way, family, holder.leave(conversations), lost, went)
         for (way, family), conversations in held.items()
     ]
+
+
+def _begun(opened: Sequence[Conversation], what: str) -> list[Conversation]:
+    """Those that came about. Raises LabError where there are too few to tell anything."""
+    begun = [each for each in opened if each.fate.failure is None]
+    if len(begun) < _ENOUGH * len(opened):
+        why = {each.fate.failure for each in opened} - {None}
+        raise LabError(f"{what}: {len(opened) - len(begun)} of {len(opened)} connections cannot be had: {why}")
+    return begun
 
 
 def _uses(count: int) -> list[Use]:

@@ -25,10 +25,17 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 _ROLLOUTS = {"Deployment", "DaemonSet"}
+_HELM_TRIES = 3
+_UNREACHABLE = "Kubernetes cluster unreachable"
+"""What Helm says before it has done anything, also when a busy machine keeps it waiting for ten seconds."""
 
 
 class KubectlError(LabError):
     """kubectl failed; carries what it said."""
+
+
+class HelmError(LabError):
+    """Helm failed; carries what it said."""
 
 
 class Cluster(ABC):
@@ -89,6 +96,21 @@ class Cluster(ABC):
         )
         if done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def helm(self, *arguments: str, timeout: float = 300.0) -> str:
+        """Run Helm as administrator, without this machine's settings; return what it prints. Raises HelmError."""
+        own = {f"HELM_{kind}_HOME": f"{self.folder}/helm/{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA")}
+        argv = [str(binaries.find("helm")), *arguments]
+        environment = os.environ | own | {"KUBECONFIG": str(self.kubeconfig)}
+        for _ in range(_HELM_TRIES):
+            done = subprocess.run(
+                argv, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            )
+            if _UNREACHABLE not in done.stderr:
+                break
+        if done.returncode != 0:
+            raise HelmError(f"helm {' '.join(arguments)}: {done.stdout}{done.stderr.strip()}")
         return done.stdout
 
     def get(self, resource: str, *arguments: str) -> Body:

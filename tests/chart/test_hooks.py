@@ -95,8 +95,14 @@ def test_every_variable_is_one_that_the_command_reads(key: tuple[str, str], hook
     container = container_of(hooks, key)
     name = container["args"][0]
     read = {str(parameter.envvar) for parameter in command(name).params if isinstance(parameter, click.Option)}
-    # What both processes log, these print.
-    assert {entry["name"] for entry in container["env"]} - read <= {"HERALD_LOG_LEVEL", "HERALD_LOG_FORMAT"}
+    assert {entry["name"] for entry in container.get("env", ())} <= read
+
+
+@both
+def test_it_reaches_the_api_server_as_the_others_do(key: tuple[str, str]) -> None:
+    environment = container_of(rendered("apiServer.host=10.0.0.1")[1], key)["env"]
+    assert {"name": "KUBERNETES_SERVICE_HOST", "value": "10.0.0.1"} in environment
+    assert {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"} in environment
 
 
 def test_the_test_s_service_leads_to_its_own_pod_only(hooks: Objects, defaults: Objects) -> None:
@@ -114,7 +120,6 @@ def test_the_test_s_service_leads_to_its_own_pod_only(hooks: Objects, defaults: 
         ("defaultClass=false", "HERALD_LOAD_BALANCER_CLASS", "heraldlb.io/herald"),
         ("agent.roles={forwarder}", "HERALD_SPEAKER", "false"),
         ("test.timeout=5m", "HERALD_TIMEOUT", "5m"),
-        ("apiServer.host=10.0.0.1", "KUBERNETES_SERVICE_HOST", "10.0.0.1"),
     ],
 )
 def test_the_test_follows_the_settings(setting: str, variable: str, value: str) -> None:

@@ -67,6 +67,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   value: {{ .Values.logging.level | quote }}
 - name: HERALD_LOG_FORMAT
   value: {{ .Values.logging.format | quote }}
+{{- include "heraldlb.apiServerEnv" . }}
+{{- end }}
+
+{{- /* Begins with a new line, unless there is nothing to say. */}}
+{{- define "heraldlb.apiServerEnv" }}
 {{- if .Values.apiServer.host }}
 - name: KUBERNETES_SERVICE_HOST
   value: {{ .Values.apiServer.host | quote }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@functools.cache
 def template(*settings: str, kubernetes: str = "v1.31.0") -> subprocess.CompletedProcess[str]:
     options = ["--namespace", NAMESPACE, "--kube-version", kubernetes]
     return helm("template", "heraldlb", str(CHART), *options, *(f"--set={setting}" for setting in settings))

@@ -190,14 +190,16 @@ class Api:
         """
         return await self._call("PATCH", resource.path(namespace, name, subresource), body, kind)
 
-    async def try_apply(
-        self, resource: Resource, name: str, body: Mapping[str, Any], manager: str
+    async def apply(
+        self, resource: Resource, name: str, body: Mapping[str, Any], *, manager: str, dry_run: bool = False
     ) -> dict[str, Any]:
-        """What a cluster-scoped object would become by a server-side apply, without storing anything.
+        """Server-side apply a cluster-scoped object, taking its fields over from other managers; made if not there.
 
-        Raises ApiError, which says why where the object would be refused, ApiUnavailableError.
+        `dry_run`: store nothing, only say what the object would become. Raises ApiError, which says why where it is
+        refused, ApiUnavailableError.
         """
-        query = urlencode({"dryRun": "All", "fieldManager": manager, "force": "true"})
+        options = {"fieldManager": manager, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+        query = urlencode(options)
         return await self._call("PATCH", f"{resource.path(name=name)}?{query}", body, APPLY_PATCH)
 
     async def replace(
@@ -209,13 +211,15 @@ class Api:
         """
         return await self._call("PUT", resource.path(namespace, name), body)
 
-    async def delete(self, resource: Resource, name: str, preconditions: Mapping[str, str]) -> None:
-        """Delete a cluster-scoped object if `uid` and `resourceVersion` still hold.
+    async def delete(
+        self, resource: Resource, name: str, preconditions: Mapping[str, str], namespace: str = ""
+    ) -> None:
+        """Delete an object if `uid` and `resourceVersion`, as far as they are given, still hold.
 
         Raises ApiError, ApiUnavailableError.
         """
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": dict(preconditions)}
-        await self._call("DELETE", resource.path(name=name), options)
+        await self._call("DELETE", resource.path(namespace, name), options)
 
     async def text(self, path: str) -> str:
         """What the server answers at a path that is no object's, as text. Raises ApiError, ApiUnavailableError."""
@@ -280,6 +284,7 @@ DAEMON_SETS = Resource("apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 EVENTS = Resource("events.k8s.io", "v1", "events")
+CUSTOM_RESOURCE_DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
 ADDRESS_POOLS = Resource("heraldlb.io", "v1beta1", "addresspools", namespaced=False)
 L2_ANNOUNCEMENTS = Resource("heraldlb.io", "v1beta1", "l2announcements", namespaced=False)
 SERVICE_ADDRESSES = Resource("heraldlb.io", "v1beta1", "serviceaddresses", namespaced=False)

@@ -19,7 +19,8 @@ async def refused(api: Api, objects: Sequence[Raw]) -> dict[tuple[str, str], str
         kind, name = text(raw, "kind"), text(raw, "metadata", "name")
         head = {"apiVersion": raw["apiVersion"], "kind": kind, "metadata": {"name": name}}
         try:
-            await api.try_apply(_RESOURCES[kind], name, head | {"spec": raw.get("spec")}, "kubectl-herald")
+            body = head | {"spec": raw.get("spec")}
+            await api.apply(_RESOURCES[kind], name, body, manager="kubectl-herald", dry_run=True)
         except ApiError as error:
             if error.status == 403:
                 # Who may not apply may still plan.

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import yaml
 
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"
@@ -38,6 +40,12 @@ def blocks(page: str) -> Iterator[Block]:
     """The fenced blocks of a page's text."""
     for _, kind, text in _FENCE.findall(page):
         yield Block(kind.strip(), text)
+
+
+def manifests(page: str) -> list[dict[str, Any]]:
+    """The Kubernetes objects that a page's text shows whole."""
+    bodies = (body for block in blocks(page) if block.kind == "yaml" for body in yaml.safe_load_all(block.text))
+    return [body for body in bodies if {"apiVersion", "kind", "metadata"} <= body.keys()]
 
 
 def anchors(page: str) -> set[str]:

@@ -14,11 +14,12 @@ import heraldlb
 from heraldlb.api import group
 from heraldlb.api.explanations import EXPLANATIONS
 from heraldlb.api.reasons import Reason
-from tools.pages import DOCS, NAVIGATION, ROOT, anchors, blocks, broken_link, links, navigation, pages
+from tools.pages import DOCS, NAVIGATION, ROOT, anchors, blocks, broken_link, links, manifests, navigation, pages
 
 TROUBLESHOOTING = DOCS / "troubleshooting.md"
 VALUES = yaml.safe_load((ROOT / "charts/heraldlb/values.yaml").read_text())
 VALUE = re.compile(r"`((?:agent|controller|apiServer|pool|image|logging)\.[A-Za-z.]+)`")
+VALUE_SET = re.compile(r"--set '?([A-Za-z.]+)(?:\[\d+\][\w.]*)?=")
 NAME_OF_OURS = re.compile(r"(?<![\w/.-])heraldlb\.io/([a-zA-Z][\w-]*)")
 OTHER_NAMES = {"v1beta1", "controller", "agent", "AddressAssigned"}
 """What else has our group before it: the version, who writes Events, and the condition."""
@@ -58,7 +59,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @every_page
 def test_values_and_names_of_ours_are_those_that_there_are(page: Path) -> None:
     text = page.read_text()
-    assert page == CHANGELOG or set(VALUE.findall(text)) <= set(values_named(VALUES))
+    values = {*VALUE.findall(text), *VALUE_SET.findall(text)}
+    assert page == CHANGELOG or values <= set(values_named(VALUES))
     ours = {value.removeprefix(f"{group.GROUP}/") for value in vars(group).values() if isinstance(value, str)}
     assert set(NAME_OF_OURS.findall(text)) <= ours | OTHER_NAMES
 
@@ -90,6 +92,18 @@ def test_the_troubleshooting_quotes_what_herald_prints() -> None:
 def test_every_example_is_on_a_page() -> None:
     linked = {(page.parent / target).resolve() for page in pages() for target in links(page.read_text())}
     assert set((ROOT / "examples").glob("*.yaml")) <= linked
+
+
+def test_a_how_to_shows_the_same_as_the_example_that_it_names() -> None:
+    examples = {
+        (body["kind"], body["metadata"]["name"]): body
+        for path in (ROOT / "examples").glob("*.yaml")
+        for body in yaml.safe_load_all(path.read_text())
+    }
+    shown = [body for page in (DOCS / "how-to").glob("*.md") for body in manifests(page.read_text())]
+    both = [body for body in shown if (body["kind"], body["metadata"]["name"]) in examples]
+    assert len(both) > 5
+    assert [body for body in both if body != examples[body["kind"], body["metadata"]["name"]]] == []
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from lab.api_server import ApiServer
 from lab.waiting import wait_for
 from tests.cluster.controller.api import POOLS, RECORDS, Api, Body, services_of
 from tests.cluster.controller.tenant import CONDITION, shown_by
+from tools.pages import manifests, pages
 
 pytestmark = pytest.mark.usefixtures("controller")
 
@@ -141,6 +142,15 @@ def test_an_example_gives_every_service_the_address_that_it_is_to_have(
                 assert condition(api.get(POOLS, name), "Overlapping") == "False"
             case "L2Announcement":
                 await_ready(api, ANNOUNCEMENTS, name)
+
+
+def test_every_object_on_a_page_is_one_that_the_api_server_takes(api_server: ApiServer, api: Api) -> None:
+    shown = [body for page in pages() for body in manifests(page.read_text())]
+    assert {"AddressPool", "L2Announcement", "Service"} <= {body["kind"] for body in shown}
+    for body in shown:
+        # The namespaces of pages are the users'.
+        body["metadata"].pop("namespace", None)
+        api_server.kubectl("create", "--dry-run=server", "--filename=-", input=json.dumps(body))
 
 
 def test_the_quota_of_the_example_refuses_the_third_address(apply: Apply, api: Api) -> None:

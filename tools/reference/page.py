@@ -11,7 +11,7 @@ import yaml
 from heraldlb.api.annotations import ANNOTATIONS, Annotation
 from heraldlb.api.explanations import CONDITION_TYPES, EXPLANATIONS, ConditionType, Event, Explanation, Process
 from heraldlb.api.reasons import Reason
-from heraldlb.api.service_fields import NOT_HONOURED, SERVICE_FIELDS
+from heraldlb.api.service_fields import SERVICE_FIELDS
 from tools.reference import prose
 from tools.reference.cli import cli_sections
 from tools.reference.markdown import code, link, sentence, table
@@ -46,7 +46,6 @@ def _sections(definitions: Sequence[Definition]) -> Iterable[str]:
         ("Field", "Acted on by", "Effect"),
         ((code(each.path), ", ".join(each.parts), each.effect) for each in SERVICE_FIELDS),
     )
-    yield f"The forwarder does not act on these yet: {', '.join(map(code, NOT_HONOURED))}."
     yield prose.SERVICE_STATUS
     for definition in definitions:
         yield from _definition(definition)

@@ -44,6 +44,7 @@ class SpeakerCollector(Collector):
         yield _counter(
             "handovers", "Addresses taken over from a node that lives or said goodbye.", self._tally.handovers
         )
+        yield from self._tally.durations.collect()
         yield _counter("conflicts", "Strangers found to claim an address of this node.", self._tally.conflicts)
         yield _counter(
             "client_updates",

@@ -19,7 +19,7 @@ from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.services import Service, parse_service
 from heraldlb.controller.assignments import Assignments, Decision
 from heraldlb.controller.cluster import Cluster
-from heraldlb.controller.metrics import DECISIONS
+from heraldlb.controller.metrics import DECISIONS, DURATIONS
 from heraldlb.controller.pool_status import parse_quarantined
 from heraldlb.controller.records import AddressTakenError, Records
 from heraldlb.controller.service_status import StatusPatch, assigned, released
@@ -55,6 +55,7 @@ class Reconciler:
         self._class = ServiceClass(settings.load_balancer_class, settings.default_class)
         self._revisit = revisit
         self._told: set[NamespacedName] = set()
+        self._asked: dict[NamespacedName, float] = {}
 
     def owns(self, service: Service) -> bool:
         """Whether the Service is one to give an address to."""
@@ -64,6 +65,11 @@ class Reconciler:
         """What the Service asks for, in its namespace as it is now."""
         labels = self._cluster.namespace_labels(service.id.namespace)
         return request_of(service, labels, aliases=self._settings.annotation_aliases)
+
+    def seen(self, service: Service) -> None:
+        """A Service was made or changed: from now on it may be asking."""
+        if self.owns(service) and not service.ingress:
+            self._asked.setdefault(service.id, time.monotonic())
 
     def adopt(self) -> tuple[list[NamespacedName], list[IPAddress]]:
         """Enter everything that is held already, oldest Service first, before any decision.
@@ -143,6 +149,9 @@ class Reconciler:
             if patch.news:
                 outcome = decision.outcome
                 self._tell(service, outcome.reason, outcome.message, good=outcome.satisfied)
+            asked = self._asked.pop(service.id, None) if decision.outcome.satisfied else None
+            if asked is not None:
+                DURATIONS.observe(time.monotonic() - asked)
         await self._leave(service.uid, decision.leaving, moved=True)
 
     async def _record(self, service: Service, decision: Decision) -> bool:
@@ -162,6 +171,7 @@ class Reconciler:
         """The Service is gone, or none of ours: what it holds becomes free, once it shows it no more."""
         uids = self._assignments.ledger.uids(key)
         self._assignments.forget(key)
+        self._asked.pop(key, None)
         if not uids and key not in self._told:
             return
         if service is None:
@@ -247,6 +257,8 @@ class Reconciler:
 
     def _tell(self, service: Service, reason: Reason, message: str, *, good: bool) -> None:
         DECISIONS.labels(reason.value).inc()
+        about = {"service": str(service.id), "reason": reason.value}
+        log.info("%s: %s: %s", service.id, reason, message, extra=about)
         subject = Subject("v1", "Service", service.id, service.uid)
         self._recorder.record(Happening(subject, reason, message, "AssignAddress", warning=not good))
 

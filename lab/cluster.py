@@ -143,10 +143,13 @@ class Cluster(ABC):
         target = self.folder / f"{namespace}_{name}.kubeconfig"
         return pki.write_private(target, pki.token_kubeconfig(self.url, authority, token, namespace))
 
-    def render(self, chart: Path, values: Mapping[str, Any], release: str, namespace: str) -> list[Body]:
-        """What `helm template` makes of a chart. Raises LabError."""
+    def render(
+        self, chart: Path, values: Mapping[str, Any], release: str, namespace: str, *, hooks: bool = False
+    ) -> list[Body]:
+        """What `helm template` makes of a chart, with hooks only if asked to. Raises LabError."""
         argv = [str(binaries.find("helm")), "template", release, str(chart), "--namespace", namespace]
-        argv += ["--include-crds", "--no-hooks", "--values", "-", "--kube-version", binaries.KUBERNETES_VERSION]
+        argv += ["--include-crds", "--values", "-", "--kube-version", binaries.KUBERNETES_VERSION]
+        argv += [] if hooks else ["--no-hooks"]
         done = subprocess.run(argv, input=json.dumps(values), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise LabError(f"helm template {chart}: {done.stderr.strip()}")

@@ -47,15 +47,18 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
+kubeconfig = option(
+    "--kubeconfig",
+    envvar="KUBECONFIG",
+    type=click.Path(dir_okay=False),
+    help="Credentials file. Without it: the pod's ServiceAccount, then ~/.kube/config.",
+)
+
+
 def shared(metrics_port: int) -> Callable[[F], F]:
     """The options of connection, metrics and logging."""
     options = [
-        option(
-            "--kubeconfig",
-            envvar="KUBECONFIG",
-            type=click.Path(dir_okay=False),
-            help="Credentials file. Without it: the pod's ServiceAccount, then ~/.kube/config.",
-        ),
+        kubeconfig,
         option(
             "--metrics-address",
             envvar="HERALD_METRICS_ADDRESS",

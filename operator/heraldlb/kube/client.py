@@ -30,6 +30,7 @@ LIST_CHUNK = 500
 
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class ApiError(Exception):
@@ -189,6 +190,16 @@ class Api:
         """
         return await self._call("PATCH", resource.path(namespace, name, subresource), body, kind)
 
+    async def apply(
+        self, resource: Resource, name: str, body: Mapping[str, Any], *, manager: str
+    ) -> dict[str, Any]:
+        """Server-side apply a cluster-scoped object, taking its fields over from other managers; made if not there.
+
+        Raises ApiError, ApiUnavailableError.
+        """
+        query = urlencode({"fieldManager": manager, "force": "true"})
+        return await self._call("PATCH", f"{resource.path(name=name)}?{query}", body, APPLY_PATCH)
+
     async def replace(
         self, resource: Resource, name: str, body: Mapping[str, Any], namespace: str = ""
     ) -> dict[str, Any]:
@@ -198,13 +209,15 @@ class Api:
         """
         return await self._call("PUT", resource.path(namespace, name), body)
 
-    async def delete(self, resource: Resource, name: str, preconditions: Mapping[str, str]) -> None:
-        """Delete a cluster-scoped object if `uid` and `resourceVersion` still hold.
+    async def delete(
+        self, resource: Resource, name: str, preconditions: Mapping[str, str], namespace: str = ""
+    ) -> None:
+        """Delete an object if `uid` and `resourceVersion`, as far as they are given, still hold.
 
         Raises ApiError, ApiUnavailableError.
         """
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": dict(preconditions)}
-        await self._call("DELETE", resource.path(name=name), options)
+        await self._call("DELETE", resource.path(namespace, name), options)
 
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, content_type: str = "application/json"
@@ -252,6 +265,7 @@ DAEMON_SETS = Resource("apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 EVENTS = Resource("events.k8s.io", "v1", "events")
+CUSTOM_RESOURCE_DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
 ADDRESS_POOLS = Resource("heraldlb.io", "v1beta1", "addresspools", namespaced=False)
 L2_ANNOUNCEMENTS = Resource("heraldlb.io", "v1beta1", "l2announcements", namespaced=False)
 SERVICE_ADDRESSES = Resource("heraldlb.io", "v1beta1", "serviceaddresses", namespaced=False)

@@ -87,7 +87,8 @@ def metallb_metrics() -> list[Metric]:
     """What both tell under MetalLB's names."""
     stats, acting, cluster = _stats(), _assignments(), Cluster()
     record = ServiceAddress(IPv4Address("192.168.1.240"), "lan", (Holder(NamespacedName("default", "web"), "1"),))
-    cluster.records.replace([manifest(record)], 1)
+    body = manifest(record)
+    cluster.records.observe("ADDED", body | {"metadata": {**body["metadata"], "resourceVersion": "1"}})
     return collected(
         MetalLBAllocatorCollector(lambda: acting, lambda: False),
         MetalLBSpeakerCollector(lambda: stats, cluster, "node-1"),

@@ -82,7 +82,8 @@ METRICS: Final = """\
 For Prometheus, at `/metrics`: the controller on port 7472, each agent on port 7473, beside the usual metrics of
 a Python process. Times are in seconds and sizes in single things; counters begin at 0 when the process does.
 
-[Monitoring](monitoring.md) has the dashboard, the alerts and how to scrape; there are also `/livez` and `/readyz`."""
+[Monitoring](monitoring.md) has the dashboard, the alerts and how to scrape, and what `/livez` and `/readyz`
+beside them say."""
 
 CONTROLLER_METRICS: Final = """\
 The label `reason` is one of the [reasons](#reasons). A replica that stands by has no figures of pools and

@@ -55,8 +55,8 @@ class Journal:
 
 def lines(announced: Mapping[IPAddress, str], withdrawn: Mapping[IPAddress, str | None]) -> list[str]:
     """One line for each interface, and for each node that has taken over. Pure."""
-    here = {interface: None for interface in announced.values()}
-    gone = {owner: None for owner in withdrawn.values()}
+    here = dict.fromkeys(announced.values())
+    gone = dict.fromkeys(withdrawn.values())
     return [
         *(f"announcing {_listed(each for each in announced if announced[each] == at)} on {at}" for at in here),
         *(

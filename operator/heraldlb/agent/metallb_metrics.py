@@ -1,4 +1,4 @@
-"""What MetalLB's speaker tells of layer 2, under MetalLB's names, so that dashboards and alerts carry over."""
+"""What MetalLB's speaker tells of layer 2, under MetalLB's names: dashboards and alerts carry over."""
 
 from __future__ import annotations
 

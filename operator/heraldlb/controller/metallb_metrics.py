@@ -1,4 +1,4 @@
-"""What MetalLB's controller tells of its allocator, under MetalLB's names, so that dashboards and alerts carry over.
+"""What MetalLB's controller tells of its allocator, under MetalLB's names: dashboards and alerts carry over.
 
 The names are MetalLB's, also where Prometheus' conventions would have others: gauges that end in `_total`.
 """

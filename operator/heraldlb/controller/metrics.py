@@ -1,4 +1,4 @@
-"""The controller's metrics: those that count, and those that are read from the acting term when they are asked for."""
+"""The controller's metrics: some count, some are read from the acting term when they are asked for."""
 
 from __future__ import annotations
 

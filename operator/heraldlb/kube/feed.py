@@ -117,6 +117,9 @@ class Feed:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, KOPF_STOP_TIMEOUT)
         self._events.clear()
+        for subscription in self._subscriptions:
+            with contextlib.suppress(KeyError):
+                metrics.WATCH_HEARD.remove(str(subscription.resource))
 
     def resync(self) -> None:
         """List every kind again soon, as after an outage during which events may have been lost."""

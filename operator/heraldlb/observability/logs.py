@@ -24,8 +24,8 @@ def configure(level: str, style: Format) -> None:
 
 
 def formatter(style: Format) -> logging.Formatter:
-    """The way lines look. JSON has `time`, `level`, `logger`, `message`, what a line is about (`service`, `reason`),
-    and `exc_info`."""
+    """The way lines look. JSON has `time`, `level`, `logger` and `message`; a decision has `service` and `reason`,
+    a failure of ours `exc_info`."""
     made: logging.Formatter
     if style == "json":
         names = {"asctime": "time", "levelname": "level", "name": "logger"}

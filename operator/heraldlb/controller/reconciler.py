@@ -188,6 +188,8 @@ class Reconciler:
             if held:
                 note = f"{_listed(held)} released: the Service is no LoadBalancer of ours any more"
                 self._tell(service, Reason.ADDRESS_RELEASED, note, good=True)
+        elif held:
+            _log(key, Reason.ADDRESS_RELEASED, f"{_listed(held)} released: the Service is gone")
         self._told.discard(key)
         for uid in uids:
             await self._leave(uid, self._assignments.ledger.held_by(uid))
@@ -257,10 +259,13 @@ class Reconciler:
 
     def _tell(self, service: Service, reason: Reason, message: str, *, good: bool) -> None:
         DECISIONS.labels(reason.value).inc()
-        about = {"service": str(service.id), "reason": reason.value}
-        log.info("%s: %s: %s", service.id, reason, message, extra=about)
+        _log(service.id, reason, message)
         subject = Subject("v1", "Service", service.id, service.uid)
         self._recorder.record(Happening(subject, reason, message, "AssignAddress", warning=not good))
+
+
+def _log(service: NamespacedName, reason: Reason, message: str) -> None:
+    log.info("%s: %s: %s", service, reason, message, extra={"service": str(service), "reason": reason.value})
 
 
 def _listed(addresses: Iterable[IPAddress]) -> str:

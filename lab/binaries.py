@@ -79,6 +79,7 @@ _PACKAGED: Final = {
     "nginx": "nginx",
     "iptables": "iptables",
     "iperf3": "iperf3",
+    "prometheus": "prometheus",
     "promtool": "prometheus",
 }
 """Programs that only the distribution has, and what Debian calls the package."""

@@ -52,6 +52,17 @@ def test_monitors_scrape_both_processes_and_know_their_nodes(kind: str, render: 
     assert len(objects) == (2 if kind == "PodMonitor" else 4)
 
 
+def test_links_to_runbooks_lead_to_where_the_documentation_is(render: Render) -> None:
+    settings = (
+        "monitoring.prometheusRule.enabled=true",
+        "monitoring.prometheusRule.docsUrl=https://docs.example.org/herald/",
+    )
+    rule = render(*settings)["PrometheusRule", "heraldlb"]
+    links = [each["annotations"]["runbook_url"] for group in rule["spec"]["groups"] for each in group["rules"]]
+    assert links
+    assert all(link.startswith("https://docs.example.org/herald/monitoring.md#herald") for link in links)
+
+
 def test_the_alerts_are_those_of_the_file(render: Render, defaults: Objects) -> None:
     settings = ("monitoring.prometheusRule.enabled=true", "monitoring.prometheusRule.labels.role=alerts")
     ((key, rule),) = added(render, defaults, *settings).items()
@@ -66,7 +77,7 @@ def test_the_dashboard_is_the_file_to_the_byte(render: Render, defaults: Objects
     assert key == ("ConfigMap", "heraldlb-dashboard")
     assert shown["metadata"]["labels"]["grafana_dashboard"] == "1"
     assert shown["metadata"]["annotations"] == {"folder": "LAN"}
-    assert shown["data"] == {"herald.json": (CHART / "dashboards" / "herald.json").read_text()}
+    assert shown["data"] == {"heraldlb.json": (CHART / "dashboards" / "heraldlb.json").read_text()}
 
 
 def test_a_disruption_budget_never_holds_up_the_drain_of_the_only_replica(

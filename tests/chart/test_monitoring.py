@@ -11,19 +11,30 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from lab import binaries
 from tests.chart.conftest import CHART
-from tools.reference.metrics import agent_metrics, controller_metrics
+from tools.reference.metrics import agent_metrics, common_metrics, controller_metrics, rows
 
 ALERTS = CHART / "files" / "alerts.yaml"
 SCENARIOS = Path(__file__).parent / "alerts" / "alerts.test.yaml"
 RULES: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
 ]
-DASHBOARD: dict[str, Any] = json.loads((CHART / "dashboards" / "herald.json").read_text())
+DASHBOARD: dict[str, Any] = json.loads((CHART / "dashboards" / "heraldlb.json").read_text())
 
 _NAME = re.compile(r"heraldlb_\w+")
+
+
+class _Once(Collector):
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._metric
 
 
 def promtool(*arguments: str) -> str:
@@ -37,7 +48,7 @@ def promtool(*arguments: str) -> str:
 def scraped() -> set[str]:
     """Every name that an expression may use."""
     names = set()
-    for row in (*controller_metrics(), *agent_metrics()):
+    for row in rows([*common_metrics(), *controller_metrics(), *agent_metrics()]):
         suffixes = ("_bucket", "_sum", "_count") if row.type == "histogram" else ("",)
         names |= {row.name + suffix for suffix in suffixes}
     return names
@@ -62,8 +73,28 @@ def test_every_alert_fires_in_some_scenario() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 def test_an_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"info", "warning", "critical"}
-    assert set(rule["annotations"]) == {"summary", "description"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
     assert rule["annotations"]["description"].endswith(".")
+
+
+def test_every_alert_has_its_runbook() -> None:
+    page = (CHART.parents[1] / "docs" / "monitoring.md").read_text()
+    headings = re.findall(r"^### (Herald\w+)$", page, re.MULTILINE)
+    assert headings == [rule["alert"] for rule in RULES]
+    for rule in RULES:
+        assert rule["annotations"]["runbook_url"] == f"docs/monitoring.md#{rule['alert'].lower()}"
+
+
+def test_names_and_help_of_all_metrics_follow_prometheus_conventions() -> None:
+    registry = CollectorRegistry()
+    for metric in (*common_metrics(), *controller_metrics(), *agent_metrics()):
+        registry.register(_Once(metric))
+    text = generate_latest(registry)
+    assert text.count(b"# TYPE") > 50
+    done = subprocess.run(
+        [binaries.find("promtool"), "check", "metrics"], input=text, capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr.decode() + done.stdout.decode()) == (0, "")
 
 
 def test_alerts_and_panels_use_metrics_that_exist() -> None:

@@ -22,7 +22,7 @@ from heraldlb.api.service_fields import SERVICE_FIELDS
 from heraldlb.api.services import parse_service
 from heraldlb.forwarding.schedulers import Wishes, wishes_of
 from tools.pages import anchors
-from tools.reference.metrics import agent_metrics, controller_metrics
+from tools.reference.metrics import agent_metrics, common_metrics, controller_metrics, rows
 from tools.reference.page import PAGE, Definition, load_definitions, render
 
 PACKAGE = Path(heraldlb.__file__).parent
@@ -206,7 +206,7 @@ def test_every_field_and_column_of_a_definition_has_a_row(definition: Definition
 
 
 def test_every_metric_of_both_processes_is_listed() -> None:
-    listed = {row.name for row in (*controller_metrics(), *agent_metrics())}
+    listed = {row.name for row in rows([*common_metrics(), *controller_metrics(), *agent_metrics()])}
     ours = [metric for metric in REGISTRY.collect() if metric.name.startswith("heraldlb_")]
     assert {metric.name + ("_total" if metric.type == "counter" else "") for metric in ours} <= listed
     assert all(name.startswith("heraldlb_") for name in listed)

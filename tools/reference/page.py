@@ -15,7 +15,13 @@ from heraldlb.api.service_fields import SERVICE_FIELDS
 from tools.reference import prose
 from tools.reference.cli import cli_sections
 from tools.reference.markdown import code, link, sentence, table
-from tools.reference.metrics import agent_metrics, controller_metrics, metric_table
+from tools.reference.metrics import (
+    agent_metrics,
+    common_metrics,
+    controller_metrics,
+    metallb_metrics,
+    metric_table,
+)
 from tools.reference.schema import column_table, field_table, fields, shared, status_table
 
 ROOT: Final = Path(__file__).parents[2]
@@ -65,11 +71,17 @@ def _sections(definitions: Sequence[Definition]) -> Iterable[str]:
     yield from cli_sections()
     yield "## Metrics"
     yield prose.METRICS
+    yield "### Metrics of both"
+    yield metric_table(common_metrics())
     yield "### Controller metrics"
     yield metric_table(controller_metrics())
     yield prose.CONTROLLER_METRICS
     yield "### Agent metrics"
     yield metric_table(agent_metrics())
+    yield prose.AGENT_METRICS
+    yield "### MetalLB's names"
+    yield prose.METALLB_METRICS
+    yield metric_table(metallb_metrics())
 
 
 def _annotation(annotation: Annotation) -> str:

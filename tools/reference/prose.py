@@ -89,8 +89,19 @@ Lines are wrapped and coloured on a terminal only, and not coloured where `NO_CO
 
 METRICS: Final = """\
 For Prometheus, at `/metrics`: the controller on port 7472, each agent on port 7473, beside the usual metrics of
-a Python process."""
+a Python process. Times are in seconds and sizes in single things; counters begin at 0 when the process does.
+
+[Monitoring](monitoring.md) has the dashboard, the alerts and how to scrape, and what `/livez` and `/readyz`
+beside them say."""
 
 CONTROLLER_METRICS: Final = """\
 The label `reason` is one of the [reasons](#reasons). A replica that stands by has no figures of pools and
 waiting Services."""
+
+AGENT_METRICS: Final = """\
+The label `address` has as many values as the node announces addresses, and goes when the address does."""
+
+METALLB_METRICS: Final = """\
+Told besides with `metrics.metallbNames: true` in the chart, or `--metallb-metrics`, so that dashboards and alerts
+made for MetalLB go on. What MetalLB tells of BGP and BFD has no counterpart. `metallb_k8s_client_*` come from the
+controller only."""

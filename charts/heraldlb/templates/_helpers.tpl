@@ -67,6 +67,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   value: {{ .Values.logging.level | quote }}
 - name: HERALD_LOG_FORMAT
   value: {{ .Values.logging.format | quote }}
+- name: HERALD_METALLB_METRICS
+  value: {{ .Values.metrics.metallbNames | quote }}
 {{- include "heraldlb.apiServerEnv" . }}
 {{- end }}
 

@@ -20,6 +20,7 @@ from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.lostnodes import LostNodes
+from heraldlb.agent.metallb_metrics import MetalLBSpeakerCollector
 from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
 from heraldlb.agent.pathways import PathwaysRole
 from heraldlb.agent.pinging import PingRole
@@ -77,6 +78,8 @@ class ProcessSettings:
 
     kubeconfig: str | None
     metrics_address: str
+    metallb_metrics: bool = False
+    """Tell under MetalLB's names as well."""
 
 
 async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
@@ -84,9 +87,11 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
     configuration = await credentials.load(process.kubeconfig)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(Api(configuration))
-        agent = Agent(api, settings)
-        await stack.enter_async_context(serve(process.metrics_address, Probe(agent.live, agent.ready)))
-        feed = await stack.enter_async_context(Feed(api, configuration, agent.subscriptions()))
+        agent = Agent(api, settings, metallb_metrics=process.metallb_metrics)
+        feed = Feed(api, configuration, agent.subscriptions())
+        probe = Probe(lambda: agent.live() or feed.stalled(), lambda: agent.ready() or feed.silent())
+        await stack.enter_async_context(serve(process.metrics_address, probe))
+        await stack.enter_async_context(feed)
         working = asyncio.create_task(agent.work(feed), name="agent")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -102,9 +107,11 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
 class Agent:
     """The roles of one node, and what feeds them."""
 
-    def __init__(self, api: Api, settings: AgentSettings) -> None:
+    def __init__(self, api: Api, settings: AgentSettings, *, metallb_metrics: bool = False) -> None:
         """Raises KeyFileError."""
         self._api = api
+        self._node_name = settings.node_name
+        self._metallb_metrics = metallb_metrics
         self._cluster = Cluster()
         self._recorder = Recorder(api, AGENT_NAME, settings.node_name)
         self._rulebook = Rulebook(self._cluster, settings)
@@ -141,16 +148,22 @@ class Agent:
             self._uninstalling = Uninstalling(api, settings.daemon_set)
             self._work.append(self._uninstalling.run)
 
-    def live(self) -> bool:
-        """Whether the speaker's loop turns."""
-        return self._speaker is None or not self._supplied.is_set() or self._speaker.health() < STUCK
+    def live(self) -> str:
+        """Why the speaker needs a new start, or nothing."""
+        if self._speaker is None or not self._supplied.is_set() or (stuck := self._speaker.health()) < STUCK:
+            return ""
+        return f"the speaker has been stuck for {stuck:.0f} s"
 
-    def ready(self) -> bool:
-        """Whether the roles have been supplied with the cluster's state."""
+    def ready(self) -> str:
+        """Why the roles do not yet do what the cluster asks for, or nothing."""
         stance = self._switch.stance
-        if not self._supplied.is_set() or stance is None:
-            return False
-        return not stance.forwards or self._forwarding is None or self._forwarding.applied.is_set()
+        if not self._supplied.is_set():
+            return "waiting for the API server's lists"
+        if stance is None:
+            return "looking for other service proxies"
+        if stance.forwards and self._forwarding is not None and not self._forwarding.applied.is_set():
+            return "forwarding rules are not applied yet"
+        return ""
 
     def subscriptions(self) -> list[Subscription]:
         """What to mirror, and whom to tell."""
@@ -176,6 +189,9 @@ class Agent:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
             REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
+            if self._metallb_metrics:
+                names = MetalLBSpeakerCollector(self._speaker.stats, self._cluster, self._node_name)
+                REGISTRY.register(names)
         REGISTRY.register(
             ForwarderCollector(self._switch.mode, lambda: self._switch.stance, lambda: self._stale_flows.deleted)
         )
@@ -191,6 +207,8 @@ class Agent:
         if self._speaker is not None and self._supplied.is_set():
             await asyncio.to_thread(self._speaker.close)
         await self._recorder.flush()
+        if self._statuses is not None:
+            self._statuses.journal.write()
 
     async def clean_up(self) -> None:
         """Once nothing runs any more: leave no rule on the node, if no other agent will follow."""
@@ -352,6 +370,7 @@ class Agent:
 
     def _record_changed(self, change: Change[ServiceAddress]) -> None:
         self._cluster.record_changed(change)
+        self._tally.record_changed(change, time.time())
         if self._speaking is not None:
             self._speaking.touch(record.address for record in (change.before, change.after) if record is not None)
         if self._statuses is not None and change.after is not None:

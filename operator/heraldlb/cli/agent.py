@@ -142,6 +142,7 @@ def _namespaced(ctx: click.Context, param: click.Parameter, value: str) -> Names
 def agent(
     kubeconfig: str | None,
     metrics_address: str,
+    metallb_metrics: bool,
     log_level: str,
     log_format: Any,
     node_name: str | None,
@@ -195,7 +196,8 @@ def agent(
 
     async def run(stop: asyncio.Event) -> None:
         try:
-            await process.run(settings, process.ProcessSettings(kubeconfig or None, metrics_address), stop)
+            around = process.ProcessSettings(kubeconfig or None, metrics_address, metallb_metrics)
+            await process.run(settings, around, stop)
         except KeyFileError as error:
             raise click.UsageError(str(error)) from error
 

@@ -67,6 +67,12 @@ def shared(metrics_port: int) -> Callable[[F], F]:
             help="HOST:PORT of /metrics, /livez and /readyz; empty: none.",
         ),
         option(
+            "--metallb-metrics/--no-metallb-metrics",
+            envvar="HERALD_METALLB_METRICS",
+            default=False,
+            help="Tell what MetalLB tells under its names as well, for dashboards that were made for it.",
+        ),
+        option(
             "--log-level",
             envvar="HERALD_LOG_LEVEL",
             type=click.Choice(["debug", "info", "warning", "error"]),

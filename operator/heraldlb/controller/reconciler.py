@@ -20,7 +20,7 @@ from heraldlb.api.services import Service, parse_service
 from heraldlb.controller.adoption import adopt, owned, request_in
 from heraldlb.controller.assignments import Assignments, Decision
 from heraldlb.controller.cluster import Cluster
-from heraldlb.controller.metrics import DECISIONS
+from heraldlb.controller.metrics import DECISIONS, DURATIONS
 from heraldlb.controller.records import AddressTakenError, Records
 from heraldlb.controller.service_status import StatusPatch, assigned, released
 from heraldlb.controller.settings import ControllerSettings
@@ -54,6 +54,7 @@ class Reconciler:
         self._settings = settings
         self._revisit = revisit
         self._told: set[NamespacedName] = set()
+        self._asked: dict[NamespacedName, float] = {}
 
     def owns(self, service: Service) -> bool:
         """Whether the Service is one to give an address to."""
@@ -62,6 +63,11 @@ class Reconciler:
     def request(self, service: Service) -> Request:
         """What the Service asks for, in its namespace as it is now."""
         return request_in(self._cluster, service, self._settings)
+
+    def seen(self, service: Service) -> None:
+        """A Service was made or changed: from now on it may be asking."""
+        if self.owns(service) and not service.ingress:
+            self._asked.setdefault(service.id, time.monotonic())
 
     def adopt(self) -> tuple[list[NamespacedName], list[IPAddress]]:
         """Enter everything that is held already, as `adoption.adopt`."""
@@ -106,6 +112,9 @@ class Reconciler:
             if patch.news:
                 outcome = decision.outcome
                 self._tell(service, outcome.reason, outcome.message, good=outcome.satisfied)
+            asked = self._asked.pop(service.id, None) if decision.outcome.satisfied else None
+            if asked is not None:
+                DURATIONS.observe(time.monotonic() - asked)
         await self._leave(service.uid, decision.leaving, moved=True)
 
     async def _record(self, service: Service, decision: Decision) -> bool:
@@ -125,6 +134,7 @@ class Reconciler:
         """The Service is gone, or none of ours: what it holds becomes free, once it shows it no more."""
         uids = self._assignments.ledger.uids(key)
         self._assignments.forget(key)
+        self._asked.pop(key, None)
         if not uids and key not in self._told:
             return
         if service is None:
@@ -141,6 +151,8 @@ class Reconciler:
             if held:
                 note = f"{_listed(held)} released: the Service is no LoadBalancer of ours any more"
                 self._tell(service, Reason.ADDRESS_RELEASED, note, good=True)
+        elif held:
+            _log(key, Reason.ADDRESS_RELEASED, f"{_listed(held)} released: the Service is gone")
         self._told.discard(key)
         for uid in uids:
             await self._leave(uid, self._assignments.ledger.held_by(uid))
@@ -210,8 +222,13 @@ class Reconciler:
 
     def _tell(self, service: Service, reason: Reason, message: str, *, good: bool) -> None:
         DECISIONS.labels(reason.value).inc()
+        _log(service.id, reason, message)
         subject = Subject("v1", "Service", service.id, service.uid)
         self._recorder.record(Happening(subject, reason, message, "AssignAddress", warning=not good))
+
+
+def _log(service: NamespacedName, reason: Reason, message: str) -> None:
+    log.info("%s: %s: %s", service, reason, message, extra={"service": str(service), "reason": reason.value})
 
 
 def _listed(addresses: Iterable[IPAddress]) -> str:

@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 
+from heraldlb.kube import metrics
+
 REQUEST_TIMEOUT = 10.0
 """Seconds for one call. Longer than any healthy answer; short enough to notice a server that has gone."""
 
@@ -150,10 +152,11 @@ class Api:
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
         url = self._client.configuration.host + path
         timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_TIMEOUT, sock_read=WATCH_SILENCE)
-        with _unavailable(f"watch {resource}"):
+        with _unavailable(metrics.WATCH, f"watch {resource}"):
             response = (
                 await self._client.rest_client.request("GET", url, headers=headers, _request_timeout=timeout)
             ).response
+            metrics.answered(metrics.WATCH, response.status)
             try:
                 if response.status >= 400:
                     raise ApiError(response.status, response.reason or "", f"watch {resource} failed")
@@ -245,12 +248,14 @@ class Api:
         """Status, its words, and the body."""
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path
-        with _unavailable(f"{method} {path}"):
+        started = time.monotonic()
+        with _unavailable(method, f"{method} {path}"):
             response = await self._client.rest_client.request(
                 method, url, headers=headers, body=body, _request_timeout=REQUEST_TIMEOUT
             )
             data = await response.read()
         self._answered = time.monotonic()
+        metrics.answered(method, response.status, self._answered - started)
         return response.status, response.reason or "", data
 
 
@@ -262,10 +267,11 @@ def _decoded(data: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def _unavailable(what: str) -> Iterator[None]:
+def _unavailable(method: str, what: str) -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        metrics.unreachable(method)
         raise ApiUnavailableError(f"{what}: {error or type(error).__name__}") from error
 
 

@@ -1,4 +1,4 @@
-"""Tells Services that ask for surviving connections that they have none while another proxy forwards on this node."""
+"""Tells Services that ask for surviving connections that they get none while another proxy forwards on the node."""
 
 from __future__ import annotations
 

@@ -17,6 +17,8 @@ from heraldlb.api.nodes import Node
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress
 from heraldlb.api.services import first_of_family
 
+MAX_ID: Final = (1 << 24) - 1
+
 DEVICE: Final = "heraldlb-vxlan"
 
 DEFAULT_PORT: Final = 7948
@@ -55,8 +57,8 @@ class TunnelSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65_535:
             raise ValueError(f"tunnel port {self.port} is not a UDP port: write 1 to 65535")
-        if not 1 <= self.id < 1 << 24:
-            raise ValueError(f"tunnel id {self.id} is not a VXLAN network identifier: write 1 to {(1 << 24) - 1}")
+        if not 1 <= self.id <= MAX_ID:
+            raise ValueError(f"tunnel id {self.id} is not a VXLAN network identifier: write 1 to {MAX_ID}")
 
 
 @dataclass(frozen=True, slots=True)

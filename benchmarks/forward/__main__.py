@@ -28,7 +28,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--changes", type=int, default=usual.changes, help="of one slice (%(default)s)")
     parser.add_argument("--peer-changes", type=int, default=usual.peer_changes, help="kube-proxy's (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=usual.rounds, help="of the data path (%(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=usual.rounds, help="of the data path, on each node (%(default)s)"
+    )
     parser.add_argument("--samples", type=Path, metavar="FILE", help="write raw measurements there, as JSON")
     return parser.parse_args()
 

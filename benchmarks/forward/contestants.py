@@ -37,16 +37,13 @@ class Contestant(Protocol):
 class Herald:
     """The agent with the options of the chart."""
 
+    stand: Stand = HERALD
     with_speaker: bool = False
     """Both roles, as on a node of the product; else the forwarder alone, which is all that kube-proxy is."""
 
     @property
     def name(self) -> str:
         return "Herald with its speaker" if self.with_speaker else "Herald"
-
-    @property
-    def stand(self) -> Stand:
-        return HERALD
 
     def command(self, site: ForwardingSite) -> Sequence[str]:
         argv = [
@@ -67,11 +64,11 @@ class Herald:
 class KubeProxy:
     """kube-proxy in nftables mode, with its defaults."""
 
-    name: str = "kube-proxy"
+    stand: Stand = KUBE_PROXY
 
     @property
-    def stand(self) -> Stand:
-        return KUBE_PROXY
+    def name(self) -> str:
+        return "kube-proxy"
 
     def command(self, site: ForwardingSite) -> Sequence[str]:
         file = site.folder / "kube-proxy.json"

@@ -1,31 +1,42 @@
 """What packets pay for a Service: new connections a second, and bytes a second over one.
 
-The rules alone are measured; who wrote them has ended. All ways take turns, so that what else the machine does
-falls on each alike.
+The rules alone are measured; who wrote them has ended. Differences are smaller than those between two hosts, and
+than what the machine does from one second to the next. So the ways take short turns, in every order, and are
+compared turn by turn; and each contestant's rules are tried on both nodes.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
+import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import geometric_mean, median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.forward import objects
-from benchmarks.forward.site import HERALD, KUBE_PROXY, OPEN_PORT, STREAM_PORT
+from benchmarks.forward.site import OPEN_PORT, STREAM_PORT
 from lab import binaries
 from lab.errors import LabError
 from lab.namespaces import Surroundings, run_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from benchmarks.forward.contestants import Contestant
     from benchmarks.forward.site import ForwardingSite
 
 DIRECT: Final = "direct"
-_SECONDS: Final = 1.0
+_DIALLING_SECONDS: Final = 0.2
+_STREAMING_SECONDS: Final = 1
+_REST: Final = 0.1
+"""Seconds before each, for the server to have closed what the one before has opened."""
+_DIALLED_PER_STREAM: Final = 4
+"""Turns of dialling for each of streaming."""
 _REPOSITORY: Final = Path(__file__).parents[2]
 
 
@@ -39,9 +50,9 @@ class Way:
     stream: tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rates:
-    """Of one way, turn by turn."""
+    """Of one way on one node, turn by turn; the same index is the same turn of all ways."""
 
     connections: list[float] = field(default_factory=list)
     """New ones a second."""
@@ -49,31 +60,68 @@ class Rates:
     """Bits a second, of one TCP connection."""
 
 
-def ways(services: int) -> tuple[Way, ...]:
-    """Through the last of so many Services, and past them. Pure."""
+Turns = dict[str, Rates]
+"""By the names of the ways, while nothing changed its place."""
+
+
+def ways(services: int, contestants: Sequence[Contestant]) -> tuple[Way, ...]:
+    """Through the last of so many Services by each contestant's rules, and past them. Pure."""
     through = (objects.cluster_ip(services), objects.PORT), (objects.cluster_ip(objects.STREAM), objects.PORT)
     past = (objects.endpoint(services), OPEN_PORT), (objects.endpoint(objects.STREAM), STREAM_PORT)
     return (
-        Way(DIRECT, HERALD.client, *past),
-        Way("Herald", HERALD.client, *through),
-        Way("kube-proxy", KUBE_PROXY.client, *through),
+        Way(DIRECT, contestants[0].stand.client, *past),
+        *(Way(each.name, each.stand.client, *through) for each in contestants),
     )
 
 
-def measure(site: ForwardingSite, services: int, rounds: int) -> dict[str, Rates]:
-    """By the names of the ways. Raises LabError."""
-    taken = {way.name: Rates() for way in ways(services)}
-    for _ in range(rounds):
-        for way in ways(services):
-            taken[way.name].connections.append(_connections(site, way))
-            taken[way.name].throughput.append(_throughput(site, way))
+def ratio(some: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> float:
+    """Of rates taken in the same turns: the median of each placement, and the geometric mean of those. Pure."""
+    return geometric_mean(
+        median(own / other for own, other in zip(*placement, strict=True))
+        for placement in zip(some, others, strict=True)
+    )
+
+
+def measure(site: ForwardingSite, services: int, contestants: Sequence[Contestant], rounds: int) -> Turns:
+    """Of contestants whose rules are there; each round dials several times and streams once. Raises LabError."""
+    among = ways(services, contestants)
+    taken = {way.name: Rates() for way in among}
+    with ExitStack() as stack:
+        diallers = {client: stack.enter_context(_dialler(site, client)) for client in {way.client for way in among}}
+        # Whoever comes after another must not always come after the same one.
+        orders = itertools.cycle(itertools.permutations(among))
+        for turn, order in enumerate(itertools.islice(orders, rounds * _DIALLED_PER_STREAM)):
+            for way in order:
+                time.sleep(_REST)
+                taken[way.name].connections.append(_connections(diallers[way.client], way))
+                if turn % _DIALLED_PER_STREAM == 0:
+                    taken[way.name].throughput.append(_throughput(site, way))
     return taken
 
 
-def _connections(site: ForwardingSite, way: Way) -> float:
+@contextmanager
+def _dialler(site: ForwardingSite, client: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that dials whenever it is told to, so that none has to start meanwhile."""
+    argv = [sys.executable, "-m", "benchmarks.forward.dialler"]
+    made = run_in(
+        Surroundings(site.network.path(client)),
+        lambda: subprocess.Popen(
+            argv, cwd=_REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        ),
+    )
+    with made:
+        try:
+            yield made
+        finally:
+            made.kill()
+
+
+def _connections(dialler: subprocess.Popen[str], way: Way) -> float:
+    assert dialler.stdin is not None
+    assert dialler.stdout is not None
     address, port = way.web
-    argv = [sys.executable, "-m", "benchmarks.forward.dialling", address, str(port), str(_SECONDS)]
-    rate = float(_run(site, way.client, argv))
+    dialler.stdin.write(f"{address} {port} {_DIALLING_SECONDS}\n")
+    rate = float(dialler.stdout.readline() or 0)
     if rate == 0:
         raise LabError(f"{way.name}: {address} port {port} takes no connections")
     return rate
@@ -81,16 +129,19 @@ def _connections(site: ForwardingSite, way: Way) -> float:
 
 def _throughput(site: ForwardingSite, way: Way) -> float:
     address, port = way.stream
-    argv = [str(binaries.find("iperf3")), "--client", address, f"--port={port}", f"--time={_SECONDS:.0f}", "--json"]
-    ended: dict[str, dict[str, float]] = json.loads(_run(site, way.client, argv))["end"]
-    return ended["sum_received"]["bits_per_second"]
-
-
-def _run(site: ForwardingSite, host: str, argv: Sequence[str]) -> str:
+    argv = [
+        str(binaries.find("iperf3")),
+        "--client",
+        address,
+        f"--port={port}",
+        f"--time={_STREAMING_SECONDS}",
+        "--json",
+    ]
     done = run_in(
-        Surroundings(site.network.path(host)),
-        lambda: subprocess.run(argv, cwd=_REPOSITORY, capture_output=True, text=True, timeout=60, check=False),
+        Surroundings(site.network.path(way.client)),
+        lambda: subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False),
     )
     if done.returncode != 0:
         raise LabError(f"{' '.join(argv)} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout
+    ended: dict[str, dict[str, float]] = json.loads(done.stdout)["end"]
+    return ended["sum_received"]["bits_per_second"]

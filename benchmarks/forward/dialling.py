@@ -5,7 +5,6 @@ All functions dial with the network of the calling thread.
 
 from __future__ import annotations
 
-import argparse
 import socket
 import struct
 import time
@@ -99,25 +98,3 @@ class Changes:
             if dial(address, self._port) is self._wanted[address]:
                 self.seen[address] = time.monotonic()
                 del self._wanted[address]
-
-
-def connections_per_second(address: str, port: int, seconds: float) -> float:
-    """New connections, one after another; those that fail do not count."""
-    begun, taken = time.monotonic(), 0
-    while (passed := time.monotonic() - begun) < seconds:
-        taken += dial(address, port) is True
-    return taken / passed
-
-
-def main() -> None:
-    """Print connections per second; a process of its own, so that nothing else of Python is in the way."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("address")
-    parser.add_argument("port", type=int)
-    parser.add_argument("seconds", type=float)
-    arguments = parser.parse_args()
-    print(connections_per_second(arguments.address, arguments.port, arguments.seconds))
-
-
-if __name__ == "__main__":
-    main()

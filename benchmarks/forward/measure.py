@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.forward import data_path, objects
 from benchmarks.forward.contestants import Herald, KubeProxy
-from benchmarks.forward.data_path import DIRECT
-from benchmarks.forward.site import ForwardingSite
+from benchmarks.forward.data_path import DIRECT, ratio
+from benchmarks.forward.site import HERALD, KUBE_PROXY, ForwardingSite
 from benchmarks.forward.trial import ROLLING_SLICES, Result, Trial
 from benchmarks.percentiles import percentile
 from benchmarks.rows import Row, Sense
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.context import Context
     from benchmarks.forward.contestants import Contestant
-    from benchmarks.forward.data_path import Rates
+    from benchmarks.forward.data_path import Turns
 
 PEER: Final = KubeProxy().name
 _MEGABYTE: Final = 1_000_000
@@ -31,6 +32,11 @@ _RSS_RATIO: Final = {5_000: 1.3, 10_000: 1.0}
 _CHANGE_MS: Final = {5_000: 60.0, 10_000: 60.0}
 _ROLLING_S: Final = 1.0
 _RATIO: Final = 1.0
+_PLACEMENTS: Final[Sequence[Sequence[Contestant]]] = (
+    (Herald(), KubeProxy()),
+    (Herald(KUBE_PROXY), KubeProxy(HERALD)),
+)
+"""Each contestant's rules on either node, for what packets pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,8 @@ class Extent:
     changes: int = 100
     peer_changes: int = 20
     """Of kube-proxy, which takes seconds for each."""
-    rounds: int = 15
-    """Turns of each way of the data path."""
+    rounds: int = 24
+    """Turns of each way of the data path, on each of the two nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +91,25 @@ async def _measure(site: ForwardingSite, extent: Extent, context: Context) -> li
             there = size
             if size in extent.sizes:
                 rows += speed_rows(await _speed(site, api, size, extent, context))
-            else:
-                for contestant in (Herald(), KubeProxy()):
-                    async with Trial(site, api, contestant, size).started():
-                        pass
             if size in extent.data_path_sizes:
                 context.progress(f"{size:,} Services: the data path ...")
-                rates = await asyncio.to_thread(data_path.measure, site, size, extent.rounds)
-                context.samples[f"forward.{size}.data_path"] = [{name: asdict(rates[name]) for name in rates}]
-                rows += data_path_rows(size, rates)
+                placements = [
+                    await _data_path(site, api, size, contestants, extent.rounds) for contestants in _PLACEMENTS
+                ]
+                context.samples[f"forward.{size}.data_path"] = [
+                    {name: asdict(rates) for name, rates in turns.items()} for turns in placements
+                ]
+                rows += data_path_rows(size, placements)
     return rows
+
+
+async def _data_path(
+    site: ForwardingSite, api: Api, size: int, contestants: Sequence[Contestant], rounds: int
+) -> Turns:
+    for contestant in contestants:
+        async with Trial(site, api, contestant, size).started():
+            pass
+    return await asyncio.to_thread(data_path.measure, site, size, contestants, rounds)
 
 
 async def _speed(site: ForwardingSite, api: Api, size: int, extent: Extent, context: Context) -> Trials:
@@ -113,12 +128,10 @@ async def _speed(site: ForwardingSite, api: Api, size: int, extent: Extent, cont
         )
         return result
 
-    # The plain Herald comes last but one: the data path is measured with the rules of the last two.
-    with_speaker = await measured(Herald(with_speaker=True), 0)
     return Trials(
+        with_speaker=await measured(Herald(with_speaker=True), 0),
         herald=await measured(Herald(), extent.changes),
         peer=await measured(KubeProxy(), extent.peer_changes),
-        with_speaker=with_speaker,
     )
 
 
@@ -150,24 +163,28 @@ def speed_rows(trials: Trials) -> list[Row]:
     return found
 
 
-def data_path_rows(size: int, rates: dict[str, Rates]) -> list[Row]:
+def data_path_rows(size: int, placements: Sequence[Turns]) -> list[Row]:
     """Of what packets meet in the kernel. Pure."""
-    ours, peer, direct = rates["Herald"], rates[PEER], rates[DIRECT]
-    pairs: Sequence[tuple[str, float, float, float]] = (
-        ("cps", median(ours.connections), median(peer.connections), median(direct.connections)),
-        ("throughput", median(ours.throughput), median(peer.throughput), median(direct.throughput)),
-    )
-    rows = []
-    for name, own, others, bare in pairs:
+
+    def rates(what: str, way: str) -> list[list[float]]:
+        return [getattr(turns[way], what) for turns in placements]
+
+    found = []
+    for name, what, digits, unit, scale in (
+        ("cps", "connections", 0, "/s", 1.0),
+        ("throughput", "throughput", 2, "Gbit/s", 1e9),
+    ):
         prefix = f"forward.{size}.{name}"
-        rows.append(Row(f"{prefix}_ratio", round(own / others, 3), "", _RATIO, Sense.AT_LEAST))
-        rows.append(Row(f"{prefix}_ratio_direct", round(own / bare, 3), "", peer={PEER: round(others / bare, 3)}))
-    (_, cps, others_cps, _), (_, bits, others_bits, _) = pairs
-    return [
-        *rows,
-        Row(f"forward.{size}.cps", round(cps), "/s", peer={PEER: round(others_cps)}),
-        Row(f"forward.{size}.throughput", round(bits / 1e9, 2), "Gbit/s", peer={PEER: round(others_bits / 1e9, 2)}),
-    ]
+        own, others, bare = rates(what, Herald().name), rates(what, PEER), rates(what, DIRECT)
+        here, there = (round(median(itertools.chain(*each)) / scale, digits) for each in (own, others))
+        found += [
+            Row(f"{prefix}_ratio", round(ratio(own, others), 3), "", _RATIO, Sense.AT_LEAST),
+            Row(
+                f"{prefix}_ratio_direct", round(ratio(own, bare), 3), "", peer={PEER: round(ratio(others, bare), 3)}
+            ),
+            Row(f"{prefix}", here, unit, peer={PEER: there}),
+        ]
+    return found
 
 
 def _ms(samples: Sequence[float], percent: float) -> float:

@@ -26,8 +26,9 @@ import pytest
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Protocol
 from heraldlb.forwarding.forwarder import CHUNK, Forwarder
+from heraldlb.forwarding.netlink import open_socket
 from heraldlb.forwarding.nft import Nft
-from heraldlb.forwarding.readback import KernelReader, open_socket
+from heraldlb.forwarding.readback import KernelReader
 from lab.namespaces import Surroundings, named, run_in
 from tests.lab.sctp import PROTOCOL as SCTP
 from tests.lab.sctp import SctpServer, ask_sctp

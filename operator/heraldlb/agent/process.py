@@ -13,6 +13,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
+from heraldlb.agent.bystanding import Bystander
 from heraldlb.agent.cilium import CiliumConfig
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.detouring import DetourRole
@@ -264,6 +265,8 @@ class Agent:
             work=[role.run, health_checks.run, self._stale_flows.run, self._survival.run],
             remove=remove,
         )
+        bystander = Bystander(self._cluster, settings.node_name, lambda: switch.stance, self._recorder.record)
+        self._work.append(bystander.run)
         self._work.append(switch.run)
         return switch
 

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from heraldlb.api.objects import NamespacedName
 from heraldlb.forwarding.ctnetlink import forget_stale_flows
 from heraldlb.forwarding.model import Plan
+from heraldlb.forwarding.netlink import OpenSocket, open_socket
 from heraldlb.forwarding.node import NodeView
-from heraldlb.forwarding.readback import OpenSocket, open_socket
 from heraldlb.forwarding.staleness import disturbed
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,9 @@
 """Session affinity in nft's words: one table of who was sent where, for all Services. Pure.
 
 A client's new connection asks `affinity` under its own address and the group of what it dials (`recall-` chains,
-before any scheduler), and once a backend is chosen it is written down there (`learn-` chains, on the way out),
-which begins the time of the element anew. Lookups cost the same however many Services, clients and backends.
+before any scheduler), and once a backend is chosen it is written down there (`learn-` chains, to which `learning-`
+chains send it on the way out), which begins the time of the element anew. Lookups cost the same however many
+Services, clients and backends.
 
 The group is a constant, which nft takes in a key only as an operation on a field. And nft 1.0.6 writes elements
 from rules only with keys of at most 16 octets, beginning with their shorter parts in values, so that

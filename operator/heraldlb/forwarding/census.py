@@ -6,22 +6,17 @@ connection; 10,000 of them are counted in 60 ms of one core.
 
 from __future__ import annotations
 
-import os
 import struct
 from collections import Counter
-from collections.abc import Collection, Iterator
-from socket import AF_INET, AF_INET6, socket
+from collections.abc import Collection
+from socket import AF_INET, AF_INET6
 from typing import Final
 
 from heraldlb.api.services import Protocol
 from heraldlb.forwarding import nfnetlink as nl
 from heraldlb.forwarding.leastconn import Loads
 from heraldlb.forwarding.model import Backend
-from heraldlb.forwarding.readback import OpenSocket, open_socket
-
-_DATAGRAM: Final = 1 << 17
-_PATIENCE: Final = 10.0
-"""Seconds for one answer of the kernel."""
+from heraldlb.forwarding.netlink import OpenSocket, conversation, dump, open_socket
 
 _GET: Final = 0x101
 _REPLY, _STATUS, _PROTOINFO, _STATUS_MASK = 2, 3, 4, 26
@@ -51,12 +46,11 @@ def count_connections(endpoints: Collection[tuple[Protocol, Backend]], opener: O
     """
     counted: Counter[_Key] = Counter()
     versions = {backend.address.version for _, backend in endpoints}
-    with opener() as sock:
-        sock.settimeout(_PATIENCE)
+    with conversation(opener) as sock:
         for version, family in ((4, AF_INET), (6, AF_INET6)):
             if version in versions:
-                sock.send(_request(family))
-                counted.update(_answers(sock, family))
+                found = (_open_to(entry.attributes(), _TUPLES[family]) for entry in dump(sock, _request(family)))
+                counted.update(key for key in found if key is not None)
     return {endpoint: counted[_key(*endpoint)] for endpoint in endpoints}
 
 
@@ -69,18 +63,6 @@ def _request(family: int) -> bytes:
     bits = _TRANSLATED.to_bytes(4)
     content = nl.attribute(_STATUS, bits) + nl.attribute(_STATUS_MASK, bits)
     return nl.message(_GET, nl.DUMP, family, 0, content)
-
-
-def _answers(sock: socket, family: int) -> Iterator[_Key]:
-    while True:
-        for message in nl.messages(sock.recv(_DATAGRAM)):
-            if message.type == nl.DONE:
-                return
-            if message.type == nl.ERROR:
-                number = nl.error_number(message)
-                raise OSError(number, os.strerror(number))
-            if (key := _open_to(message.attributes(), _TUPLES[family])) is not None:
-                yield key
 
 
 def _open_to(entry: dict[int, memoryview], layout: struct.Struct) -> _Key | None:

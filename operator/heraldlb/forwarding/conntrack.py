@@ -8,7 +8,7 @@ sends, only entries to frontends that are wanted are decoded whole.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6
@@ -19,7 +19,7 @@ from heraldlb.api.services import Protocol
 from heraldlb.forwarding import nfnetlink as nl
 from heraldlb.forwarding.model import Backend, Frontend
 
-_NEW, _GET, _DELETE = 0x100, 0x101, 0x102
+_GET, _DELETE = 0x101, 0x102
 """NFNL_SUBSYS_CTNETLINK in the high byte."""
 
 _ORIGINAL, _REPLY, _STATUS, _PROTOINFO, _ID, _ZONE, _FILTER, _STATUS_MASK = 1, 2, 3, 4, 12, 18, 25, 26
@@ -89,25 +89,17 @@ def delete_request(flow: Flow, sequence: int) -> bytes:
     return nl.message(_DELETE, nl.ACKNOWLEDGE, _FAMILIES[family], sequence, flow.handle)
 
 
-def flows(datagram: bytes, wanted: Collection[bytes]) -> Iterator[Flow]:
-    """The entries in a datagram of a dump whose frontend has its `key` among `wanted`.
+def flows(entries: Iterable[nl.Message], wanted: Collection[bytes]) -> Iterator[Flow]:
+    """Those entries of a dump whose frontend has its `key` among `wanted`.
 
     Entries of other conntrack zones are left out: they belong to whoever made the zone.
     """
-    for entry in nl.messages(datagram):
-        if entry.type == _NEW:
-            found = entry.attributes()
-            original = _tuple(found[_ORIGINAL])
-            looked_up = original.destination + bytes((original.protocol,)) + original.destination_port
-            if looked_up in wanted and _ZONE not in found:
-                yield _flow(found, original)
-
-
-def answers(datagram: bytes) -> Iterator[tuple[int, int]]:
-    """The ends of requests in a datagram: sequence number, and errno or 0."""
-    for message in nl.messages(datagram):
-        if message.type in (nl.ERROR, nl.DONE):
-            yield message.sequence, nl.error_number(message)
+    for entry in entries:
+        found = entry.attributes()
+        original = _tuple(found[_ORIGINAL])
+        looked_up = original.destination + bytes((original.protocol,)) + original.destination_port
+        if looked_up in wanted and _ZONE not in found:
+            yield _flow(found, original)
 
 
 @dataclass(slots=True)

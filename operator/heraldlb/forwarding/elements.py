@@ -66,7 +66,8 @@ class Chain:
 
     role: str
     """`external`: masquerade; `internal`: masquerade all but pods; `local`: the Local list, for outside clients.
-    With `sticky-` before it: ask first where the client went before. `recall` and `learn`: see `affinity`."""
+    With `sticky-` before it: ask first where the client went before. `recall`, `learn` and `learning`: see
+    `affinity`."""
     backends: int = 0
     """Slots."""
     pick: Pick = Pick.RANDOM
@@ -77,6 +78,8 @@ class Chain:
     """The only one it is for; empty: for all."""
     owner: str = ""
     """The only frontend that it is for, where turns are counted: the counter belongs to the rule."""
+    hook: str = ""
+    """Of nat, where packets come in; empty: elements send them."""
 
     def __str__(self) -> str:
         match self.role:
@@ -84,6 +87,8 @@ class Chain:
                 return f"recall-{self.protocol}-{self.group:032x}"
             case "learn":
                 return f"learn-{self.protocol}-{self.group:032x}-{self.seconds}"
+            case "learning":
+                return f"learning-{self.protocol}-{self.hook}"
             case _:
                 pick = "" if self.pick is Pick.RANDOM else self.pick
                 parts = (self.role, pick, str(self.backends), self.protocol, self.owner)
@@ -106,7 +111,7 @@ def affine_map(protocol: str) -> str:
 
 
 def chains_of(frontend: Frontend, server: VirtualServer) -> Iterator[Chain]:
-    """The chains that the elements of a virtual server refer to."""
+    """The chains that the elements of a virtual server refer to, or need."""
     sticky = "sticky-" if server.affinity else ""
     if server.backends:
         role = "external" if server.masquerade is Masquerade.EVERYONE else "internal"
@@ -118,6 +123,8 @@ def chains_of(frontend: Frontend, server: VirtualServer) -> Iterator[Chain]:
         protocol = frontend.protocol.lower()
         yield Chain("recall", group=server.affinity.group, protocol=protocol)
         yield Chain("learn", group=server.affinity.group, seconds=server.affinity.seconds, protocol=protocol)
+        for hook in ("postrouting", "input"):
+            yield Chain("learning", protocol=protocol, hook=hook)
 
 
 def _picking(role: str, slots: int, frontend: Frontend, pick: Pick) -> Chain:
@@ -143,6 +150,8 @@ def elements_of(frontend: Frontend, server: VirtualServer) -> Iterator[tuple[Key
                 yield Key(AFFINE, service), f"jump {chain}"
             case "learn":
                 yield Key(affine_map(protocol), f"{address} . {frontend.port}"), f"goto {chain}"
+            case "learning":
+                continue
             case _:
                 verdict = f"goto {chain}"
     if server.sources is None and server.local_backends is None:

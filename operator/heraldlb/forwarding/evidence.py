@@ -14,6 +14,7 @@ import aiohttp
 
 from heraldlb.forwarding import nfnetlink as nl
 from heraldlb.forwarding import nftmessages as nf
+from heraldlb.forwarding.netlink import open_socket
 from heraldlb.forwarding.proxies import (
     FOREIGN_CHAINS,
     FOREIGN_LINKS,
@@ -26,7 +27,6 @@ from heraldlb.forwarding.proxies import (
     Heartbeat,
     has_synced,
 )
-from heraldlb.forwarding.readback import open_socket
 
 ANSWER_SECONDS: Final = 2.0
 """For which an answer on the loopback interface is waited for; a port that nobody has is refused at once."""

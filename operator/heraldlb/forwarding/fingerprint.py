@@ -45,10 +45,10 @@ def signed_frame(family: Family, frame: Frame) -> Iterator[str]:
 
 
 def signed_chain(family: Family, frame: Frame, chain: Chain) -> Iterator[str]:
-    """Makes one of the chains that pick a backend, with its fingerprint."""
-    statements = list(chain_statements(family, frame, chain))
-    table = WORDS[family].table
-    yield f'add chain {table} {chain} {{ comment "{outline(statements).fingerprint}"; }}'
+    """Makes one of the chains that elements refer to or need, with its fingerprint."""
+    definition, *rules = statements = list(chain_statements(family, frame, chain))
+    head, _, hook = definition.removesuffix("}").partition("{")
+    yield f'{head.strip()} {{ {hook.lstrip()}comment "{outline(statements).fingerprint}"; }}'
     # One that is out of use may not have been deleted yet.
-    yield f"flush chain {table} {chain}"
-    yield from statements
+    yield f"flush chain {WORDS[family].table} {chain}"
+    yield from rules

@@ -10,9 +10,12 @@ The path of the first packet of a connection (netfilter consults nat chains for 
     restricted -> filtered, sources: drop                         clients that a load balancer must not answer
                -> local-services: local-N                         returns for pods and this node, else DNAT or drop
                -> restricted-services                             as services
-    forward, output    -> drop what goes to an address of no Service
     postrouting, input -> affine-PROTO: learn-GROUP               write down where the client went
-    postrouting        -> masquerade what carries the mark, and what talks to itself
+    postrouting        -> drop what goes to an address of no Service
+                       -> masquerade what carries the mark, and what talks to itself
+
+All packets but the first of a connection pass no rule of ours, nor does the first pass those that learn, unless
+there are Services with affinity.
 
 Most Services restrict nothing, and are found by one lookup.
 
@@ -64,7 +67,7 @@ SNAT_PRIORITY: Final = 100
 
 One before where kube-proxy and iptables translate destinations (-100): the first translation of a connection is
 the last, so while both program, as until a proxy that starts is found, ours alone decides."""
-LEARN_PRIORITY: Final = SNAT_PRIORITY - 10
+BEFORE_SNAT: Final = SNAT_PRIORITY - 10
 """Before all that masquerade: after the first of them a packet is shown to no other nat chain."""
 
 
@@ -135,16 +138,9 @@ def frame_statements(family: Family, frame: Frame) -> Iterator[str]:
     yield from _base_chain(table, "output", DNAT_PRIORITY, "jump dispatch")
     free = ", ".join(map(str, collapse(frame.service_cidrs, family)))
     if free:
-        for hook in ("forward", "output"):
-            rule = f"ct state new {ip} daddr {{ {free} }} drop"
-            yield from _chain(table, f"unallocated-{hook}", rule, hook=_filter_hook(hook))
-    learn = [
-        f"ct status dnat meta l4proto {protocol} ct original {ip} daddr . ct original proto-dst"
-        f" vmap @{affine_map(protocol)}"
-        for protocol in PROTOCOLS
-    ]
-    for hook in ("postrouting", "input"):
-        yield from _chain(table, f"learn-{hook}", *learn, hook=_nat_hook(hook, LEARN_PRIORITY))
+        # On the way out, where what another proxy translated has its new destination.
+        hook = _nat_hook("postrouting", BEFORE_SNAT)
+        yield from _chain(table, "unallocated", f"{ip} daddr {{ {free} }} drop", hook=hook)
     yield from _base_chain(
         table,
         "postrouting",
@@ -156,8 +152,9 @@ def frame_statements(family: Family, frame: Frame) -> Iterator[str]:
 
 
 def chain_statements(family: Family, frame: Frame, chain: Chain) -> Iterator[str]:
-    """Makes one of the chains that elements refer to."""
-    yield from _chain(WORDS[family].table, str(chain), *_rules(family, frame, chain))
+    """Makes one of the chains that elements refer to or need."""
+    hook = _nat_hook(chain.hook, BEFORE_SNAT) if chain.hook else ""
+    yield from _chain(WORDS[family].table, str(chain), *_rules(family, frame, chain), hook=hook)
 
 
 def _rules(family: Family, frame: Frame, chain: Chain) -> Iterator[str]:
@@ -166,6 +163,11 @@ def _rules(family: Family, frame: Frame, chain: Chain) -> Iterator[str]:
         return
     if chain.role == "learn":
         yield from learn_rules(family, chain.protocol, chain.affinity)
+        return
+    if chain.hook:
+        ip, learners = WORDS[family].ip, affine_map(chain.protocol)
+        dialled = f"ct original {ip} daddr . ct original proto-dst"
+        yield f"meta l4proto {chain.protocol} ct status dnat {dialled} vmap @{learners}"
         return
     role, ip = chain.role.removeprefix("sticky-"), WORDS[family].ip
     mark = f"meta mark set meta mark | {frame.masquerade_mark:#x}"
@@ -227,7 +229,3 @@ def _base_chain(table: str, hook: str, priority: int, *rules: str) -> Iterator[s
 
 def _nat_hook(hook: str, priority: int) -> str:
     return f" {{ type nat hook {hook} priority {priority}; policy accept; }}"
-
-
-def _filter_hook(hook: str) -> str:
-    return f" {{ type filter hook {hook} priority 0; policy accept; }}"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -19,17 +18,13 @@ from heraldlb.forwarding import nftmessages as nf
 from heraldlb.forwarding.actual import Learned, Table, Tables
 from heraldlb.forwarding.elements import Key
 from heraldlb.forwarding.frame import TABLE
+from heraldlb.forwarding.netlink import OpenSocket, conversation, dump, open_socket
 from heraldlb.forwarding.nftmessages import UnreadableError
 
 _FAMILIES: Final[dict[Family, int]] = {"IPv4": 2, "IPv6": 10}
 
 _TRIES: Final = 10
 """Somebody else's transaction in the middle of a dump makes it void; kube-proxy has one a second."""
-_DATAGRAM: Final = 1 << 17
-_PATIENCE: Final = 10.0
-"""Seconds for one answer of the kernel."""
-
-OpenSocket = Callable[[], socket.socket]
 
 
 class Reader(Protocol):
@@ -40,11 +35,6 @@ class Reader(Protocol):
 
     async def learned(self) -> Mapping[Family, tuple[Learned, ...]]:
         """Only what packets have written in them."""
-
-
-def open_socket() -> socket.socket:
-    """A netlink socket for netfilter, in the network namespace of the calling thread. Raises OSError."""
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, nl.PROTOCOL)
 
 
 class KernelReader:
@@ -61,8 +51,7 @@ class KernelReader:
 
     @contextmanager
     def _conversation(self) -> Iterator[_Conversation]:
-        with self._open() as sock:
-            sock.settimeout(_PATIENCE)
+        with conversation(self._open) as sock:
             try:
                 yield _Conversation(sock)
             except (LookupError, ValueError, struct.error) as error:
@@ -99,22 +88,13 @@ class _Conversation:
         """All objects of a kind; none where what is asked about does not exist. Raises OSError."""
         for _ in range(_TRIES):
             self.sequence += 1
-            self.sock.send(nf.dump(kind, family, self.sequence, wanted or {}))
-            found = list(self._answers())
-            if not any(message.flags & nl.DUMP_INTERRUPTED for message in found):
-                return [message for message in found if message.type not in (nl.ERROR, nl.DONE)]
+            try:
+                return list(dump(self.sock, nf.dump(kind, family, self.sequence, wanted or {})))
+            except FileNotFoundError:
+                return []
+            except InterruptedError:
+                continue
         raise OSError(errno.EAGAIN, "others change the ruleset all the time")
-
-    def _answers(self) -> Iterator[nl.Message]:
-        while True:
-            for message in nl.messages(self.sock.recv(_DATAGRAM)):
-                if message.type == nl.ERROR:
-                    code = nl.error_number(message)
-                    if code not in (0, errno.ENOENT):
-                        raise OSError(code, os.strerror(code))
-                yield message
-                if message.type in (nl.ERROR, nl.DONE):
-                    return
 
 
 def _table(conversation: _Conversation, family: int) -> Table | None:

@@ -122,9 +122,10 @@ def slots_of(node: str, candidates: tuple[Candidate, ...], slots: int = SLOTS) -
     return found
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8192)
 def chains_of(node: str, candidates: tuple[Candidate, ...], slots: int = SLOTS) -> frozenset[Chain]:
-    """The chains that those slots lead to."""
+    """The chains that those slots lead to. They are asked about for all frontends whenever one changes, and are
+    small enough to be kept for each, as slots are not."""
     found = slots_of(node, candidates, slots)
     return frozenset((*found.passing.values(), *found.asking.values()))
 

@@ -87,7 +87,13 @@ def diff(old: Survival, new: Survival) -> Iterator[Step]:
     gone = [frontend for frontend in old.frontends if frontend not in new.frontends]
     if gone:
         yield Step("".join(chained(*map(_undispatch, gone))))
-    if text := "".join((*chained(*(_unload(each, old.frontends[each]) for each in gone)), *_unused(before, after))):
+    open_to_all = (
+        f"delete set {_table(family_of(each.address))} sources-{key(each)}\n"
+        for each, survivor in new.frontends.items()
+        if survivor.sources is None and each in old.frontends and old.frontends[each].sources is not None
+    )
+    unloaded = (statement for each in gone for statement in _unload(each, old.frontends[each]))
+    if text := "".join((*open_to_all, *unloaded, *_unused(before, after))):
         yield Step(text, needed=False)
 
 

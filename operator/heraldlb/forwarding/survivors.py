@@ -36,12 +36,16 @@ _NO: Final = SurvivalWish()
 _MEANINGS: Final = {"true": True, "false": False}
 
 
+def asks(service: Service) -> bool | None:
+    """What the Service itself says; None where that is nothing that counts."""
+    return _MEANINGS.get(_wording(service))
+
+
 def wish_of(service: Service, slices: Iterable[EndpointSlice], *, default: bool) -> SurvivalWish:
     """What the Service asks for, or else the cluster's default, as far as it can be given."""
-    text = service.annotations.get(CONNECTION_SURVIVAL_ANNOTATION, "").strip().lower()
+    text, asked = _wording(service), asks(service)
     if service.type != "LoadBalancer" or not (text or default):
         return _NO
-    asked = _MEANINGS.get(text)
     wanted = default if asked is None else asked
     obstacles = tuple(_obstacles(service, slices)) if wanted else ()
     complaints: list[str] = []
@@ -59,6 +63,10 @@ def wish_of(service: Service, slices: Iterable[EndpointSlice], *, default: bool)
             for complaint in complaints
         ),
     )
+
+
+def _wording(service: Service) -> str:
+    return service.annotations.get(CONNECTION_SURVIVAL_ANNOTATION, "").strip().lower()
 
 
 def _obstacles(service: Service, slices: Iterable[EndpointSlice]) -> Iterator[str]:

@@ -65,6 +65,10 @@ def read(text: str) -> dict[str, Table]:
                 tables[family].chains[rest[0]].rules.clear()
             case "flush", "map" | "set":
                 tables[family].maps[rest[0]].content.clear()
+            case "delete", "chain":
+                del tables[family].chains[rest[0]]
+            case "delete", "map" | "set":
+                del tables[family].maps[rest[0]]
             case "delete", "element":
                 for key, _ in _entries(rest[1]):
                     del tables[family].maps[rest[0]].content[key]

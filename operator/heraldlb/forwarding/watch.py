@@ -19,7 +19,7 @@ from heraldlb.forwarding import nfnetlink as nl
 from heraldlb.forwarding import nftmessages as nf
 from heraldlb.forwarding import tablefilter
 from heraldlb.forwarding.frame import TABLE
-from heraldlb.forwarding.readback import OpenSocket, open_socket
+from heraldlb.forwarding.netlink import OpenSocket, open_socket
 
 log = logging.getLogger(__name__)
 

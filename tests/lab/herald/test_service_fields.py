@@ -73,7 +73,7 @@ def test_a_cluster_ip_refuses_other_ports_and_what_the_cluster_has_for_services_
     for cidr in (cidr for each in lab.items("servicecidrs") for cidr in each["spec"]["cidrs"]):
         ip = "ip6" if ":" in cidr else "ip"
         for host in lab.nodes.values():
-            rules = host.exec(["nft", "list", "chain", ip, "heraldlb", "unallocated-forward"]).stdout
+            rules = host.exec(["nft", "list", "chain", ip, "heraldlb", "unallocated"]).stdout
             assert f"{ip} daddr {cidr} drop" in rules
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.forward import objects
-from benchmarks.forward.data_path import Rates, ways
-from benchmarks.forward.dialling import Changes, Unanswered, await_all, await_change, connections_per_second, dial
+from benchmarks.forward.contestants import Herald, KubeProxy
+from benchmarks.forward.data_path import Rates, ratio, ways
+from benchmarks.forward.dialler import connections_per_second
+from benchmarks.forward.dialling import Changes, Unanswered, await_all, await_change, dial
 from benchmarks.forward.measure import Trials, data_path_rows, speed_rows
 from benchmarks.forward.site import ENDPOINTS, OPEN_PORT
 from benchmarks.forward.trial import Result
@@ -54,7 +56,7 @@ def test_a_slice_belongs_to_its_service_by_name_and_port_name() -> None:
 
 
 def test_the_direct_way_leads_to_an_endpoint_of_the_service_that_the_others_dial() -> None:
-    direct, herald, kube_proxy = ways(10)
+    direct, herald, kube_proxy = ways(10, [Herald(), KubeProxy()])
     assert direct.web == (_endpoints(10)[0], OPEN_PORT)
     assert herald.web == kube_proxy.web == (objects.cluster_ip(10), objects.PORT)
     assert direct.client == herald.client != kube_proxy.client
@@ -120,12 +122,19 @@ def test_small_sizes_have_no_targets_and_no_rolling_update() -> None:
 
 def test_rows_of_the_data_path_are_ratios_that_must_not_fall_below_kube_proxy() -> None:
     rates = {
-        "direct": Rates([200, 1, 999], [4e9]),
+        "direct": Rates([200, 2, 1998], [4e9]),
         "Herald": Rates([100, 1, 999], [2e9]),
-        "kube-proxy": Rates([80, 1, 999], [4e9]),
+        "kube-proxy": Rates([80, 1, 799.2], [4e9]),
     }
-    rows = {row.name: row for row in data_path_rows(10, rates)}
+    rows = {row.name: row for row in data_path_rows(10, [rates])}
     assert (rows["forward.10.cps_ratio"].value, rows["forward.10.cps_ratio"].holds) == (1.25, True)
     assert (rows["forward.10.throughput_ratio"].value, rows["forward.10.throughput_ratio"].holds) == (0.5, False)
     assert rows["forward.10.cps_ratio_direct"].value == 0.5
     assert rows["forward.10.cps_ratio_direct"].peer == {"kube-proxy": 0.4}
+
+
+def test_rates_are_compared_turn_by_turn_and_both_placements_count_alike() -> None:
+    slow_then_fast, always_half = [[10.0, 100.0, 1000.0]], [[5.0, 50.0, 500.0]]
+    assert ratio(slow_then_fast, always_half) == pytest.approx(2)
+    favoured, hampered = [[4.0], [1.0]], [[1.0], [4.0]]
+    assert ratio(favoured, hampered) == pytest.approx(1)

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from heraldlb.forwarding.conntrack import Flow, answers, delete_request, flows, key
+from heraldlb.forwarding import nfnetlink as nl
+from heraldlb.forwarding.conntrack import Flow, delete_request, flows, key
 from heraldlb.forwarding.model import Backend, Frontend
 from tests.unit.forwarding.builders import frontend
 
@@ -28,8 +29,6 @@ TCP = bytes.fromhex(
 )
 """[fd00::9]:4000 to [fd00:16::1]:80, translated to [fd00:1::5]:8080, in SYN_SENT."""
 
-DONE = bytes.fromhex("140000000300020007000000f608000000000000")
-
 DNS, WEB = frontend("172.16.0.1", 53, "UDP"), frontend("fd00:16::1", 80)
 WANTED = frozenset(map(key, (DNS, WEB)))
 
@@ -42,26 +41,26 @@ WANTED = frozenset(map(key, (DNS, WEB)))
     ],
 )
 def test_entries_are_read(message: bytes, to: Frontend, backend: Backend, half_open: bool) -> None:
-    [flow] = flows(message, WANTED)
+    [flow] = flows(nl.messages(message), WANTED)
     assert (flow.frontend, flow.backend, flow.half_open) == (to, backend, half_open)
 
 
 def test_an_answered_connection_and_one_past_its_first_packet_are_not_half_open() -> None:
     seen_reply = TCP.replace(bytes.fromhex("0800030000000008"), bytes.fromhex("080003000000000a"))
     established = TCP.replace(bytes.fromhex("0500010001000000"), bytes.fromhex("0500010003000000"))
-    assert [flow.half_open for flow in flows(seen_reply + established, WANTED)] == [False, False]
+    assert [flow.half_open for flow in flows(nl.messages(seen_reply + established), WANTED)] == [False, False]
 
 
 def test_other_frontends_and_other_zones_are_passed_over() -> None:
     zone = bytes.fromhex("0600120000070000")
     in_zone = (len(UDP) + len(zone)).to_bytes(4, "little") + UDP[4:] + zone
-    assert list(flows(in_zone, WANTED)) == []
-    assert len(list(flows(UDP + in_zone + TCP, WANTED))) == 2
-    assert [flow.frontend for flow in flows(UDP + TCP, {key(WEB)})] == [WEB]
+    assert list(flows(nl.messages(in_zone), WANTED)) == []
+    assert len(list(flows(nl.messages(UDP + in_zone + TCP), WANTED))) == 2
+    assert [flow.frontend for flow in flows(nl.messages(UDP + TCP), {key(WEB)})] == [WEB]
 
 
 def test_what_is_deleted_is_named_by_its_original_ends_and_its_identity() -> None:
-    [flow] = flows(UDP, WANTED)
+    [flow] = flows(nl.messages(UDP), WANTED)
     request = delete_request(flow, 9)
     original, identity = UDP[20:72], bytes.fromhex("08000c003a3ca4a5")
     assert request[20:] == original + identity
@@ -70,10 +69,3 @@ def test_what_is_deleted_is_named_by_its_original_ends_and_its_identity() -> Non
 def test_a_request_to_delete_everything_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="handle"):
         delete_request(Flow(DNS, Backend(DNS.address, 53)), 1)
-
-
-def test_the_end_of_a_dump_and_errors_are_told_apart() -> None:
-    not_permitted = bytes.fromhex("24000000020000000900000000000000ffffffff140000000201050009000000f6080000")
-    assert list(answers(UDP)) == []
-    assert list(answers(DONE)) == [(7, 0)]
-    assert list(answers(not_permitted)) == [(9, 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import resource
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -30,12 +30,13 @@ class Holder:
 
     def __init__(self) -> None:
         self._loop: Future[asyncio.AbstractEventLoop] = Future()
-        self._stopped = threading.Event()
 
     @classmethod
     @contextmanager
     def on(cls, host: Host) -> Iterator[Holder]:
         """All its connections begin at this host, and end with the context at the latest."""
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         holder = cls()
         with ThreadPoolExecutor(1, "holder") as pool:
             running = pool.submit(host.call, lambda: asyncio.run(holder._serve()))

@@ -92,7 +92,8 @@ ANNOTATIONS: Final = (
         "Whether TCP and UDP connections to the load balancer's addresses go on when another node announces them,"
         " also after the death of the one that did; the default is the installation's"
         " `agent.forwarding.connectionSurvival`. Endpoints then see the client's own address, and answer past the"
-        " announcing node. Not together with session affinity or `externalTrafficPolicy: Local`.",
+        " announcing node. Not together with session affinity or `externalTrafficPolicy: Local`."
+        " A packet's path, and what it asks of the network: [Connection survival](connection-survival.md).",
         "true",
     ),
 )

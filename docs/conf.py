@@ -29,3 +29,5 @@ exclude_patterns = ["README.md"]
 # The anchors that repositories' own pages give to headings, so that one link serves both.
 myst_heading_anchors = 4
 nitpicky = True
+# Messages are quoted to be searched for.
+smartquotes = False

@@ -65,7 +65,8 @@ SHARED_TYPES: Final[Mapping[str, str]] = {
 }
 
 CONDITIONS: Final = """\
-What holds of an object now, in `status.conditions`; `kubectl describe` shows them with a message. To wait for
+What holds of an object now, in `status.conditions`; `kubectl describe` shows them with a message, but not a
+Service's: `kubectl get service NAME -o yaml`. To wait for
 one: `kubectl wait addresspool/lan --for=condition=Ready`."""
 
 EVENTS: Final = """\

@@ -124,7 +124,6 @@ def _session(info: kopf.ConnectionInfo, tracing: aiohttp.TraceConfig) -> kopf.Ai
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
         headers=info.as_http_headers(),
-        auth=info.as_aiohttp_basic_auth(),
         proxy=info.proxy_url,
         trace_configs=[tracing],
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, disable_created_metrics, generate_latest
 
 from heraldlb import __version__
 
@@ -42,6 +42,8 @@ async def serve(address: str, probe: Probe) -> AsyncIterator[None]:
         yield
         return
     host, port = split_address(address)
+    # When each counter was born would be a series more for each.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     BUILD.labels(__version__).set(1)
     app = web.Application()
     app.router.add_get("/livez", _probing(probe.live))

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.forwarding_metrics import ForwardingMetrics
 from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
+from heraldlb.agent.pathways_metrics import PathwaysMetrics
 from heraldlb.agent.tally import Tally
 from heraldlb.allocation.book import PoolBook
 from heraldlb.api.addresspool import AddressPool
@@ -19,6 +20,7 @@ from heraldlb.api.reasons import Reason
 from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.metrics import DECISIONS, AllocationCollector
 from heraldlb.forwarding.mode import Mode, chosen
+from heraldlb.forwarding.pathways import Pathways
 from heraldlb.speaker import courier
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.responder import Outcome
@@ -71,10 +73,13 @@ def agent_metrics() -> list[MetricRow]:
         missed=0,
         round_trip=0.0,
     )
+    ways = PathwaysMetrics()
+    ways.opened(Pathways(), (), 0)
     collectors = (
         SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
         ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL), lambda: 0),
         ForwardingMetrics(),
+        ways,
     )
     return rows(metric for collector in collectors for metric in collector.collect())
 

@@ -13,6 +13,7 @@ from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.forwarding_metrics import ForwardingMetrics
 from heraldlb.agent.metallb_metrics import MetalLBSpeakerCollector
 from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
+from heraldlb.agent.pathways_metrics import PathwaysMetrics
 from heraldlb.agent.tally import Tally
 from heraldlb.allocation.book import PoolBook
 from heraldlb.api.addresspool import AddressPool
@@ -24,8 +25,12 @@ from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.metallb_metrics import MetalLBAllocatorCollector
 from heraldlb.controller.metrics import DECISIONS, DURATIONS, RETRIES, VISITS, AllocationCollector
 from heraldlb.forwarding.mode import Mode, chosen
+<<<<<<< HEAD
 from heraldlb.kube import metrics as api_metrics
 from heraldlb.observability.health import BUILD
+=======
+from heraldlb.forwarding.pathways import Pathways
+>>>>>>> refs/heads/pathways
 from heraldlb.speaker import courier
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.responder import Outcome
@@ -126,6 +131,18 @@ def _stats() -> SpeakerStats:
         missed=0,
         round_trip=0.0,
     )
+<<<<<<< HEAD
+=======
+    ways = PathwaysMetrics()
+    ways.opened(Pathways(), (), 0)
+    collectors = (
+        SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
+        ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL), lambda: 0),
+        ForwardingMetrics(),
+        ways,
+    )
+    return rows(metric for collector in collectors for metric in collector.collect())
+>>>>>>> refs/heads/pathways
 
 
 def rows(metrics: Iterable[Metric]) -> list[MetricRow]:

@@ -14,6 +14,7 @@ from typing import Final
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.keeper import TableKeeper
+from heraldlb.agent.pathways_metrics import PathwaysMetrics
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.reasons import Reason
@@ -87,6 +88,7 @@ class PathwaysRole:
         self._failure = ""
         self._findings: tuple[Finding, ...] = ()
         self._changed = asyncio.Event()
+        self.metrics = PathwaysMetrics()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -138,6 +140,7 @@ class PathwaysRole:
 
     async def _close(self) -> None:
         self._tell(None)
+        self.metrics.closed()
         self._rules.want(TunnelRules())
         await asyncio.to_thread(self._kernel.remove)
         self._reach.clear()
@@ -176,6 +179,7 @@ class PathwaysRole:
         self._tell(ways)
         on_link = {hop.interface for hop in ways.hops.values()} - set(device.values())
         self._find(await asyncio.to_thread(self._kernel.read, on_link, tunnel if device else None, device))
+        self.metrics.opened(ways, device.values(), len(self._findings))
 
     def _remember(self, reach: Mapping[IPAddress, Reach]) -> Mapping[IPAddress, Reach]:
         """The kernel forgets the hardware addresses of neighbours that were silent for some minutes; they have them

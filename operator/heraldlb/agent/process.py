@@ -198,6 +198,7 @@ class Agent:
         )
         if self._forwarding is not None:
             REGISTRY.register(self._forwarding.metrics)
+            REGISTRY.register(self._pathways.metrics)
         self._supplied.set()
         async with asyncio.TaskGroup() as tasks:
             for work in self._work:

@@ -36,6 +36,12 @@ def reach(hosts: Iterable[IPAddress]) -> dict[IPAddress, Reach]:
     return {host: Reach(2, host == ip_address(NODES["near"]), 1500, "02:00:00:00:00:02") for host in hosts}
 
 
+def counted(role: PathwaysRole) -> dict[str, float]:
+    """Nodes by the way to them."""
+    [nodes, _] = role.metrics.collect()
+    return {sample.labels["way"]: sample.value for sample in nodes.samples}
+
+
 async def test_without_the_kernels_module_neighbours_are_reached_and_one_event_says_what_to_do() -> None:
     cluster = Cluster()
     for version, (name, address) in enumerate(NODES.items(), start=1):
@@ -63,6 +69,7 @@ async def test_without_the_kernels_module_neighbours_are_reached_and_one_event_s
             role.touch()
             for _ in range(2):
                 await tried.acquire()
+            assert counted(role) == {"link": 1.0, "tunnel": 0.0, "none": 1.0}
             role.want(frozenset())
             assert await published.get() is None
     finally:

@@ -25,12 +25,9 @@ from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.metallb_metrics import MetalLBAllocatorCollector
 from heraldlb.controller.metrics import DECISIONS, DURATIONS, RETRIES, VISITS, AllocationCollector
 from heraldlb.forwarding.mode import Mode, chosen
-<<<<<<< HEAD
+from heraldlb.forwarding.pathways import Pathways
 from heraldlb.kube import metrics as api_metrics
 from heraldlb.observability.health import BUILD
-=======
-from heraldlb.forwarding.pathways import Pathways
->>>>>>> refs/heads/pathways
 from heraldlb.speaker import courier
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.responder import Outcome
@@ -80,11 +77,13 @@ def controller_metrics() -> list[Metric]:
 
 def agent_metrics() -> list[Metric]:
     """The metrics of an agent with all its roles."""
-    stats = _stats()
+    stats, ways = _stats(), PathwaysMetrics()
+    ways.opened(Pathways(), (), 0)
     return collected(
         SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
         ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL), lambda: 0),
         ForwardingMetrics(),
+        ways,
     )
 
 
@@ -131,18 +130,6 @@ def _stats() -> SpeakerStats:
         missed=0,
         round_trip=0.0,
     )
-<<<<<<< HEAD
-=======
-    ways = PathwaysMetrics()
-    ways.opened(Pathways(), (), 0)
-    collectors = (
-        SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
-        ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL), lambda: 0),
-        ForwardingMetrics(),
-        ways,
-    )
-    return rows(metric for collector in collectors for metric in collector.collect())
->>>>>>> refs/heads/pathways
 
 
 def rows(metrics: Iterable[Metric]) -> list[MetricRow]:

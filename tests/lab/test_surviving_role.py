@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.pathways import PathwaysRole
 from heraldlb.agent.surviving import SurvivalRole
 from heraldlb.api.endpoints import EndpointPort
-from heraldlb.api.ranges import FAMILIES, Family, IPAddress
+from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Service, ServicePort
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.model import Frame
-from heraldlb.forwarding.onlink import on_link
+from heraldlb.forwarding.overlay import TunnelSettings
 from heraldlb.forwarding.plan import make_plan
 from heraldlb.forwarding.survivaltables import TABLES
-from heraldlb.speaker.changes import OwnersChanged
-from lab.namespaces import Surroundings, named, run_in
 from lab.waiting import wait_for
 from tests.lab.forwarding_net import NODE_ADDRESS, NODES, Connection, Net, both_families, view
-from tests.lab.surviving_net import SURVIVES, Crowd, Flow, crowd, mac, move, table
+from tests.lab.kernels import kernel
+from tests.lab.surviving_net import SURVIVES, Crowd, Flow, crowd, move, table
 from tests.unit.forwarding.builders import slice_of
 from tests.unit.forwarding.cases import TARGET, pods, web
 
@@ -42,7 +42,7 @@ class Agent:
     role: SurvivalRole
     cluster: Cluster
     forwarder: Forwarder
-    running: asyncio.Task[None]
+    running: asyncio.Future[tuple[None, None]]
 
     def stop(self) -> None:
         """End as a process that is killed."""
@@ -73,17 +73,22 @@ class Agent:
 
 @asynccontextmanager
 async def agent(net: Net, node: str) -> AsyncIterator[Agent]:
-    def neighbours(hosts: Iterable[IPAddress]) -> Mapping[IPAddress, int]:
-        return run_in(Surroundings(network=named(net.prefix + node)), lambda: on_link(hosts))
-
     cluster = Cluster()
     for name in NODES:
         addresses = [{"type": "InternalIP", "address": NODE_ADDRESS[family][name]} for family in FAMILIES]
         metadata = {"name": name, "resourceVersion": str(next(VERSIONS))}
         cluster.nodes.observe("ADDED", {"metadata": metadata, "status": {"addresses": addresses}})
-    role = SurvivalRole(cluster, node, net.nft(node), neighbours, lambda _: None)
-    role.owners_changed(OwnersChanged({}, {name: frozenset({mac(net, name)}) for name in NODES}))
-    running = asyncio.create_task(role.run())
+    ways = PathwaysRole(
+        cluster,
+        node,
+        TunnelSettings(),
+        net.nft(node),
+        lambda ways: role.ways_changed(ways),
+        lambda _: None,
+        kernel(net, node),
+    )
+    role = SurvivalRole(cluster, node, net.nft(node), ways.want, lambda _: None)
+    running = asyncio.gather(role.run(), ways.run())
     try:
         yield Agent(net, node, role, cluster, net.forwarder(node), running)
     finally:

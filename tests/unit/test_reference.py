@@ -22,6 +22,7 @@ from heraldlb.api.reasons import Hindrance, Reason
 from heraldlb.api.service_fields import NOT_HONOURED, SERVICE_FIELDS
 from heraldlb.api.services import parse_service
 from heraldlb.forwarding.schedulers import Wishes, wishes_of
+from heraldlb.forwarding.survivors import SurvivalWish, wish_of
 from tools.reference.metrics import agent_metrics, controller_metrics
 from tools.reference.page import PAGE, Definition, load_definitions, render
 
@@ -180,16 +181,16 @@ def test_every_annotation_is_explained() -> None:
     [(name, annotation.example) for annotation in ANNOTATIONS for name in (annotation.name, *annotation.aliases)],
 )
 def test_an_annotation_and_its_aliases_are_read_and_the_example_is_good(name: str, example: str) -> None:
-    def request(annotations: dict[str, str]) -> tuple[Request, Wishes]:
+    def request(annotations: dict[str, str]) -> tuple[Request, Wishes, SurvivalWish]:
         metadata = {"namespace": "default", "name": "web", "annotations": annotations}
         spec = {"type": "LoadBalancer", "ipFamilies": ["IPv4", "IPv6"]}
         service = parse_service({"metadata": metadata, "spec": spec})
-        return request_of(service, {}), wishes_of(service)
+        return request_of(service, {}), wishes_of(service), wish_of(service, (), default=False)
 
     asked = request({name: example})
     assert asked != request({})
     assert asked[0].problem == ""
-    assert asked[1].objections == ()
+    assert asked[1].objections == asked[2].objections == ()
 
 
 def test_the_service_fields_are_those_that_are_read() -> None:

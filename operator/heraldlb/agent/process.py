@@ -22,6 +22,7 @@ from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.lostnodes import LostNodes
 from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
+from heraldlb.agent.pathways import PathwaysRole
 from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
@@ -37,7 +38,7 @@ from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.servicecidrs import ServiceCIDR
-from heraldlb.forwarding import cleanup, detour, ping, survivaltables
+from heraldlb.forwarding import cleanup, detour, ping, survivaltables, tunnelrules, vxlan
 from heraldlb.forwarding.evidence import gather, glance
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.healthserver import HealthServer
@@ -119,7 +120,17 @@ class Agent:
         self._forwarding: ForwardingRole | None = None
         self._lost_nodes = LostNodes(api, self._cluster, self._services_changed)
         self._stale_flows = StaleFlowsRole()
-        self._survival = SurvivalRole(self._cluster, settings.node_name, self._nft, on_link, self._recorder.record)
+        self._pathways = PathwaysRole(
+            self._cluster,
+            settings.node_name,
+            settings.tunnel,
+            self._nft,
+            lambda ways: self._survival.ways_changed(ways),
+            self._recorder.record,
+        )
+        self._survival = SurvivalRole(
+            self._cluster, settings.node_name, self._nft, self._pathways.want, self._recorder.record
+        )
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
@@ -188,8 +199,11 @@ class Agent:
             return
         try:
             await self._nft.apply(cleanup.removal())
-        except NftError as error:
-            log.warning("Herald's tables could not be removed; run heraldlb cleanup on the node: %s", error)
+            await asyncio.to_thread(vxlan.remove)
+        except (NftError, OSError) as error:
+            log.warning(
+                "what Herald has in the kernel is not all removed; run heraldlb cleanup on the node: %s", error
+            )
         else:
             log.info("Herald is uninstalled: its tables are removed")
 
@@ -248,6 +262,7 @@ class Agent:
         )
         for table in survivaltables.TABLES:
             self._watch.subscribe(table, self._survival.touched)
+        self._watch.subscribe(tunnelrules.TABLE, self._pathways.touched)
         if mode is not Mode.OFF:
             self._forwarding = role
 
@@ -266,8 +281,7 @@ class Agent:
             remove=remove,
         )
         bystander = Bystander(self._cluster, settings.node_name, lambda: switch.stance, self._recorder.record)
-        self._work.append(bystander.run)
-        self._work.append(switch.run)
+        self._work += [switch.run, bystander.run, self._pathways.run]
         return switch
 
     def _witness(self) -> float | None:
@@ -323,6 +337,7 @@ class Agent:
         if self._detours is not None:
             self._detours.touch()
         self._survival.touch()
+        self._pathways.touch()
         if (forwarding := self._at_work()) is not None:
             forwarding.touch()
 

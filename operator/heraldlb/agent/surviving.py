@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.keeper import RETRY
 from heraldlb.api.group import CONNECTION_SURVIVAL_ANNOTATION
 from heraldlb.api.objects import NamespacedName
-from heraldlb.api.ranges import FAMILIES, IPAddress
 from heraldlb.api.reasons import Reason
-from heraldlb.api.services import first_of_family
-from heraldlb.forwarding.detour import Hop
-from heraldlb.forwarding.model import Plan
+from heraldlb.forwarding.model import Frontend, Plan
 from heraldlb.forwarding.nft import NftError, NftFailure, Runner
 from heraldlb.forwarding.node import NodeView
+from heraldlb.forwarding.pathways import Pathways
 from heraldlb.forwarding.survival import Peer, Survival, survivors_in
 from heraldlb.forwarding.survivaltables import Step, diff, full, removal
 from heraldlb.kube.recorder import Happening, Subject
@@ -27,9 +24,6 @@ log = logging.getLogger(__name__)
 
 SETTLE = 0.02
 """Seconds for which changes are gathered: what one node knows, others will in a moment."""
-
-OnLink = Callable[[Iterable[IPAddress]], Mapping[IPAddress, int]]
-"""The interface of each neighbour among these; blocks, may raise OSError."""
 
 
 class SurvivalRole:
@@ -41,16 +35,18 @@ class SurvivalRole:
         cluster: Cluster,
         node_name: str,
         runner: Runner,
-        on_link: OnLink,
+        serve: Callable[[frozenset[Frontend]], None],
         record: Callable[[Happening], None],
     ) -> None:
-        """`record` takes the Events to write."""
+        """`serve` is told of the frontends whenever they may have changed, upon which `ways_changed` may follow.
+        `record` takes the Events to write."""
         self._cluster = cluster
         self._node_name = node_name
         self._runner = runner
-        self._on_link = on_link
+        self._serve = serve
         self._record = record
         self._plan: Plan | None = None
+        self._ways: Pathways | None = None
         self._stations: Mapping[str, frozenset[str]] = {}
         self._loaded: Survival | None = None
         self._strange = False
@@ -74,8 +70,13 @@ class SurvivalRole:
             self._stations = change.stations
             self._changed.set()
 
+    def ways_changed(self, ways: Pathways | None) -> None:
+        """Other nodes are reached like this from now on. None: that is not known."""
+        self._ways = ways
+        self._changed.set()
+
     def touch(self) -> None:
-        """A Node may have changed."""
+        """Who is lost may have changed."""
         self._changed.set()
 
     def touched(self) -> None:
@@ -91,12 +92,14 @@ class SurvivalRole:
             self._changed.clear()
             if self._plan is None:
                 continue
+            wanted = self._wanted(self._plan)
+            if wanted is None:
+                continue
             loaded = None if self._strange else self._loaded
             self._strange, self._loaded = False, None
             try:
-                wanted = await self._wanted(self._plan)
                 await self._reach(loaded, wanted)
-            except (NftError, OSError) as error:
+            except NftError as error:
                 log.warning("connections may not outlive the node that announces them: %s", error)
                 # Where somebody else has changed our tables, making them anew helps.
                 if loaded is None:
@@ -108,41 +111,30 @@ class SurvivalRole:
     async def remove(self) -> None:
         """Leave nothing of ours, while `run` does not run. Raises NftError."""
         self._plan = self._loaded = None
+        self._serve(frozenset())
         await self._runner.apply(removal())
 
-    async def _wanted(self, plan: Plan) -> Survival:
-        """Raises OSError."""
+    def _wanted(self, plan: Plan) -> Survival | None:
+        """None until it is known how other nodes are reached."""
         frontends = survivors_in(plan)
+        self._serve(frozenset(frontends))
+        ways = self._ways if frontends else Pathways()
+        if ways is None:
+            return None
         nodes = {candidate.node for each in frontends.values() for candidate in each.candidates} - {self._node_name}
         return Survival(
             self._node_name,
             frontends,
-            await self._peers(nodes),
+            {name: self._peer(name, ways) for name in sorted(nodes)},
             self._cluster.lost & nodes,
             plan.frame.pod_cidrs,
             plan.frame.seed,
         )
 
-    async def _peers(self, nodes: AbstractSet[str]) -> dict[str, Peer]:
-        gateways = {
-            (name, family): gateway
-            for name in nodes
-            if (node := self._cluster.node(name)) is not None
-            for family in FAMILIES
-            if (gateway := first_of_family(node.internal_ips, family)) is not None
-        }
-        interfaces = await asyncio.to_thread(self._on_link, gateways.values()) if gateways else {}
-        return {
-            name: Peer(
-                {
-                    family: Hop(gateway, interfaces[gateway])
-                    for (node, family), gateway in gateways.items()
-                    if node == name and gateway in interfaces
-                },
-                self._stations.get(name, frozenset()),
-            )
-            for name in sorted(nodes)
-        }
+    def _peer(self, name: str, ways: Pathways) -> Peer:
+        """What a node's agent says of its hardware addresses, and what the kernel has found, together."""
+        macs = self._stations.get(name, frozenset()) | ways.macs.get(name, frozenset())
+        return Peer({family: hop for (node, family), hop in ways.hops.items() if node == name}, macs)
 
     async def _reach(self, loaded: Survival | None, wanted: Survival) -> None:
         """From what is loaded, as far as that is known. Raises NftError, after which it is not known."""

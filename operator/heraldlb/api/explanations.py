@@ -332,5 +332,12 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             " `net.ipv4.conf.all.arp_ignore=1` and `net.ipv4.conf.all.arp_announce=2` on every node.",
             event=Event(Process.AGENT, warning=True, kind="Node"),
         ),
+        Reason.NODES_UNREACHABLE: Explanation(
+            "Services ask for surviving connections, and the node has no way to pass packets on to some others:"
+            " they share no network segment with it, and the kernel makes no tunnel to them. Connections that need"
+            " the way are not kept; everything else is served as before.",
+            "Do what the message says; most often the kernel lacks the module `vxlan`.",
+            event=Event(Process.AGENT, warning=True, kind="Node"),
+        ),
     }
 )

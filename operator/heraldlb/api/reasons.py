@@ -48,6 +48,7 @@ class Reason(StrEnum):
     CONNECTION_SURVIVAL_REFUSED = "ConnectionSurvivalRefused"
     FORWARDER_CHANGED = "ForwarderChanged"
     KERNEL_ANSWERS_ARP = "KernelAnswersARP"
+    NODES_UNREACHABLE = "NodesUnreachable"
 
 
 class Hindrance(StrEnum):

@@ -15,6 +15,7 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.cli import options
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import PRIMARY, ForwardingSettings
+from heraldlb.forwarding.overlay import DEFAULT_ID, DEFAULT_PORT, MAX_ID, TunnelSettings
 from heraldlb.forwarding.schedulers import Scheduler, SchedulingError, scheduler_named
 from heraldlb.speaker import constants
 from heraldlb.speaker.settings import SpeakerSettings
@@ -139,6 +140,20 @@ def _namespaced(ctx: click.Context, param: click.Parameter, value: str) -> Names
     default=False,
     help="Let connections outlive the node that announces their address, of Services that do not say.",
 )
+@options.option(
+    "--tunnel-port",
+    envvar="HERALD_TUNNEL_PORT",
+    type=click.IntRange(1, 65_535),
+    default=DEFAULT_PORT,
+    help="UDP port of the tunnel between nodes that share no network segment, used where connections survive.",
+)
+@options.option(
+    "--tunnel-id",
+    envvar="HERALD_TUNNEL_ID",
+    type=click.IntRange(1, MAX_ID),
+    default=DEFAULT_ID,
+    help="VXLAN network identifier of that tunnel.",
+)
 def agent(
     kubeconfig: str | None,
     metrics_address: str,
@@ -159,6 +174,8 @@ def agent(
     node_port_addresses: str,
     scheduler: Scheduler,
     connection_survival: bool,
+    tunnel_port: int,
+    tunnel_id: int,
 ) -> None:
     """Announce addresses on layer 2 and forward Services on one node.
 
@@ -188,6 +205,7 @@ def agent(
                 scheduler=scheduler,
                 connection_survival=connection_survival,
             ),
+            tunnel=TunnelSettings(tunnel_port, tunnel_id),
         )
         SpeakerSettings(name, b"x" * 32, membership_port, heartbeat_interval, failure_timeout)
     except ValueError as error:

@@ -18,6 +18,7 @@ _FIELDS: Final = (
     *((ip, end) for ip in ("ip", "ip6") for end in ("saddr", "daddr")),
     ("ether", "saddr"),
     ("tcp", "flags"),
+    *((protocol, "type") for protocol in ("icmp", "icmpv6")),
     *((protocol, "dport") for protocol in ("tcp", "udp", "sctp", "th")),
     *(("meta", name) for name in ("l4proto", "mark")),
     *(("ct", name) for name in ("state", "status")),

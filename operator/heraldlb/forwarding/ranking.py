@@ -47,20 +47,24 @@ def seats(candidates: tuple[Candidate, ...], slots: int = SLOTS) -> tuple[Seat, 
     ranked = sorted(candidates, key=lambda candidate: candidate.backend.key)
     if not ranked:
         return ()
-    serving = any(candidate.eligible for candidate in ranked)
-    columns = [
-        _column(candidate, slots, weighted=len({each.weight for each in ranked}) > 1) for candidate in ranked
-    ]
-    known: dict[Seat, Seat] = {}
+    weighted = len({each.weight for each in ranked}) > 1
+    columns = [_column(candidate, slots, weighted=weighted) for candidate in ranked]
+    places = range(len(ranked))
+    # Of few endpoints there are few orders.
+    known: dict[tuple[int, ...], Seat] = {}
     found = []
     for scores in zip(*columns, strict=True):
-        order = [ranked[place] for _, place in sorted(zip(scores, range(len(ranked)), strict=True), reverse=True)]
-        first = next((each for each in order if each.eligible), order[0])
-        leaving = [next((each for each in order if each.terminating), first)]
-        ring = tuple(_nodes([first, *leaving], order))
-        seat = Seat(first.backend if serving else None, ring)
-        found.append(known.setdefault(seat, seat))
+        order = tuple(sorted(places, key=scores.__getitem__, reverse=True))
+        if (seat := known.get(order)) is None:
+            seat = known[order] = _seat([ranked[place] for place in order])
+        found.append(seat)
     return tuple(found)
+
+
+def _seat(order: Sequence[Candidate]) -> Seat:
+    first = next((each for each in order if each.eligible), order[0])
+    leaving = next((each for each in order if each.terminating), first)
+    return Seat(first.backend if first.eligible else None, tuple(_nodes([first, leaving], order)))
 
 
 def _nodes(before: Sequence[Candidate], rest: Sequence[Candidate]) -> Iterator[str]:

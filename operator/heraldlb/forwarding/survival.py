@@ -86,7 +86,7 @@ class Chain(NamedTuple):
     nodes: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "-".join((self.role, *map(label, self.nodes)))
+        return _name(self)
 
 
 class Slots(NamedTuple):
@@ -104,6 +104,11 @@ class Slots(NamedTuple):
 def label(node: str) -> str:
     """A node's name for nft: 48 bits of a digest, since a name may be as long as any."""
     return blake2s(node.encode(), digest_size=6).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _name(chain: Chain) -> str:
+    return "-".join((chain.role, *map(label, chain.nodes)))
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,9 @@
 | `ask`               | -112     | `asking`      | `first-...`, `second-...`, `third-...`: see `survival`        |
 | `translate` (nat)   | -102     | `translating` | the backend; sources that may not connect are dropped before  |
 
+ICMP errors about answers (`icmperrors`) are passed on and asked about by the same slots, found in `passing-errors`
+and `asking-errors`.
+
 Each frontend has chains and maps of its own: `pass-KEY`, `ask-KEY` and `translate-KEY`, and `sources-KEY` where it
 has any. So a table that an earlier process left is taken over frontend by frontend, each in one transaction of its
 own, while packets go on as they did. What becomes of a node changes a few chains and no slots. Translation comes
@@ -20,6 +23,7 @@ from itertools import chain as chained
 from typing import Final, NamedTuple
 
 from heraldlb.api.ranges import FAMILIES, Family, family_of
+from heraldlb.forwarding import icmperrors
 from heraldlb.forwarding.frame import DNAT_PRIORITY, WORDS
 from heraldlb.forwarding.model import Frontend
 from heraldlb.forwarding.sources import collapse
@@ -32,6 +36,9 @@ TABLES: Final = tuple(f"{words.ip} {TABLE}" for words in WORDS.values())
 
 STAGES: Final = {"pass": "passing", "ask": "asking", "translate": "translating"}
 """The base chains, and the map in which each finds frontends."""
+
+ERROR_STAGES: Final = {"pass": "passing-errors", "ask": "asking-errors"}
+"""The same for ICMP errors."""
 
 _HOOKS: Final = {
     "pass": "type filter hook prerouting priority -300",
@@ -115,12 +122,17 @@ def _frame(family: Family) -> Iterator[str]:
     """The table without any frontend, or what is there already."""
     table, ip = _table(family), WORDS[family].ip
     dialled = f"{ip} daddr . meta l4proto . th dport"
+    errors, quoted = icmperrors.QUOTES[family].errors, icmperrors.dialled(family)
     yield f"add table {table}\n"
     yield f"add set {table} pods {{ typeof {ip} saddr; flags interval; }}\n"
     for chain, found in STAGES.items():
         yield f"add map {table} {found} {{ typeof {dialled} : verdict; }}\n"
         yield f"add chain {table} {chain} {{ {_HOOKS[chain]}; policy accept; }}\n"
-        yield from _rules(table, chain, [f"{dialled} vmap @{found}"])
+        rules = [f"{dialled} vmap @{found}"]
+        if (about_errors := ERROR_STAGES.get(chain)) is not None:
+            yield f"add map {table} {about_errors} {{ typeof {quoted} : verdict; }}\n"
+            rules.append(f"{errors} {quoted} vmap @{about_errors}")
+        yield from _rules(table, chain, rules)
     # NAT passes over what conntrack calls invalid.
     yield f"add chain {table} unknown\n"
     yield from _rules(table, "unknown", ["ct state invalid drop"])
@@ -218,7 +230,16 @@ def _load(frontend: Frontend, survivor: Survivor, survival: Survival) -> Iterato
         yield _elements("add", family, own, (f"{at} : {to}" for at, to in elements[stage].items()))
         yield f"add chain {table} {own}\n"
         yield from _rules(table, own, rules)
-        yield _elements("add", family, STAGES[stage], [_dispatch(frontend, stage)])
+    quoted = icmperrors.slot(family, survival.slots, survival.seed)
+    for stage, rules in {
+        "pass": [f"{quoted} vmap @pass-{name}"],
+        # What this node alone could know, and does not, would be forwarded to nowhere.
+        "ask": [f"{quoted} vmap @ask-{name}", "goto unknown"],
+    }.items():
+        yield f"add chain {table} {stage}-errors-{name}\n"
+        yield from _rules(table, f"{stage}-errors-{name}", rules)
+    for found, at, goal in _dispatch(frontend):
+        yield _elements("add", family, found, [f"{at} : goto {goal}"])
 
 
 def _change(frontend: Frontend, was: Survivor, becomes: Survivor, survival: Survival) -> tuple[str, int]:
@@ -237,6 +258,8 @@ def _change(frontend: Frontend, was: Survivor, becomes: Survivor, survival: Surv
 
 def _unload(frontend: Frontend, survivor: Survivor) -> Iterator[str]:
     table, name = _table(family_of(frontend.address)), key(frontend)
+    for stage in ERROR_STAGES:
+        yield f"flush chain {table} {stage}-errors-{name}\ndelete chain {table} {stage}-errors-{name}\n"
     for stage in STAGES:
         yield f"flush chain {table} {stage}-{name}\ndelete chain {table} {stage}-{name}\n"
         yield f"delete map {table} {stage}-{name}\n"
@@ -247,20 +270,26 @@ def _unload(frontend: Frontend, survivor: Survivor) -> Iterator[str]:
 def _dispatches(family: Family, survival: Survival) -> Iterator[str]:
     """All frontends and no others."""
     frontends = [each for each in survival.frontends if family_of(each.address) == family]
-    for stage, found in STAGES.items():
-        yield f"flush map {_table(family)} {found}\n"
-        yield _elements("add", family, found, (_dispatch(each, stage) for each in frontends))
+    dispatches = [dispatch for each in frontends for dispatch in _dispatch(each)]
+    for map_ in (*STAGES.values(), *ERROR_STAGES.values()):
+        yield f"flush map {_table(family)} {map_}\n"
+        yield _elements(
+            "add", family, map_, (f"{at} : goto {goal}" for found, at, goal in dispatches if found == map_)
+        )
 
 
 def _undispatch(frontend: Frontend) -> Iterator[str]:
-    for stage, found in STAGES.items():
-        at, _, _ = _dispatch(frontend, stage).partition(" : ")
+    for found, at, _ in _dispatch(frontend):
         yield _elements("delete", family_of(frontend.address), found, [at])
 
 
-def _dispatch(frontend: Frontend, stage: str) -> str:
+def _dispatch(frontend: Frontend) -> Iterator[tuple[str, str, str]]:
+    """The maps that a frontend is in, its keys there, and the chains that these lead to."""
     at = f"{frontend.address} . {frontend.protocol.lower()} . {frontend.port}"
-    return f"{at} : goto {stage}-{key(frontend)}"
+    for stage, found in STAGES.items():
+        yield found, at, f"{stage}-{key(frontend)}"
+    for stage, found in ERROR_STAGES.items():
+        yield found, icmperrors.dialled_at(frontend), f"{stage}-errors-{key(frontend)}"
 
 
 def _slot_elements(survivor: Survivor, survival: Survival) -> dict[str, dict[int, str]]:

@@ -207,6 +207,9 @@ class _Trace:
                 if self._protocol != "tcp":
                     raise NoMatchError
                 return _SYN
+            case ("icmp" | "icmpv6", "type"):
+                # What is traced has ports.
+                raise NoMatchError
             case ("ether", "saddr"):
                 return self.packet.station
             case ("meta", "l4proto"):

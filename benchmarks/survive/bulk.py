@@ -1,4 +1,4 @@
-"""As many octets as the path takes: `python -m benchmarks.survive.bulk ADDRESS PORT DIRECTION STREAMS SECONDS`.
+"""As many octets as the path takes; as a program, a client of several streams.
 
 The client's first octet says which way they flow. It prints how many came through in a second, by all streams
 together.
@@ -57,9 +57,13 @@ def _receive(connection: socket.socket, until: float | None) -> int:
     return total
 
 
-def transfer(address: str, port: int, direction: Direction, seconds: float) -> float:
-    """Octets a second that arrive over one connection, what is in queues at the end included. Raises OSError."""
+def transfer(address: str, port: int, direction: Direction, begin: float, seconds: float) -> float:
+    """Octets a second that arrive over one connection, what is in queues at the end included. Raises OSError.
+
+    `begin`: a moment of time.monotonic(), so that all streams of all clients flow at the same time.
+    """
     with socket.create_connection((address, port), timeout=_PATIENCE) as connection:
+        time.sleep(max(begin - time.monotonic(), 0.0))
         begun = time.monotonic()
         connection.sendall(direction[:1].encode())
         if direction == "download":
@@ -77,12 +81,13 @@ def main() -> int:
     parser.add_argument("port", type=int)
     parser.add_argument("direction", choices=("upload", "download"))
     parser.add_argument("streams", type=int)
+    parser.add_argument("begin", type=float)
     parser.add_argument("seconds", type=float)
     given = parser.parse_args()
     rates: list[float] = []
 
     def run() -> None:
-        rates.append(transfer(given.address, given.port, given.direction, given.seconds))
+        rates.append(transfer(given.address, given.port, given.direction, given.begin, given.seconds))
 
     threads = [threading.Thread(target=run) for _ in range(given.streams)]
     for thread in threads:

@@ -182,19 +182,29 @@ def test_where_the_controller_has_not_said_what_follows_the_first_question_is_wh
 
 
 @pytest.mark.parametrize(
-    ("settings", "served"),
-    [({}, False), ({"HERALD_LOAD_BALANCER_CLASS": "example.com/lb"}, True)],
-    ids=["default class", "configured class"],
+    ("settings", "arguments", "served"),
+    [
+        ({}, (), False),
+        ({"HERALD_LOAD_BALANCER_CLASS": "example.com/lb"}, (), True),
+        ({}, ("--load-balancer-class=example.com/lb",), True),
+        ({"HERALD_LOAD_BALANCER_CLASS": "example.com/other"}, ("--load-balancer-class", "example.com/lb"), True),
+    ],
+    ids=["default", "by environment", "by argument", "argument before environment"],
 )
 def test_the_class_that_controllers_were_told_decides_whom_herald_serves(
-    settings: dict[str, str], served: bool
+    settings: dict[str, str], arguments: tuple[str, ...], served: bool
 ) -> None:
     other = service("other", loadBalancerClass="example.com/lb")
-    controller = pod("controller", "c", "n1", **settings)
+    controller = pod("controller", "c", "n1", arguments=arguments, **settings)
     report = story_of("other", snapshot(services=(other,), pods=(controller,)))
     assert report.request.served is served
     assert (report.state is State.FOREIGN) is not served
     assert report.advice[0].startswith("Ask again" if served else "Herald leaves it alone")
+
+
+def test_controllers_told_not_to_serve_services_without_a_class_are_believed() -> None:
+    controller = pod("controller", "c", "n1", arguments=("--no-default-class", "--log-level", "debug"))
+    assert not story_of("web", replace(WORKING, pods=(controller,))).request.served
 
 
 def test_what_keeps_each_node_from_announcing_is_said_of_it() -> None:
@@ -215,11 +225,16 @@ def test_what_keeps_each_node_from_announcing_is_said_of_it() -> None:
     }
 
 
-def test_agents_told_to_ignore_cordons_and_labels_are_believed() -> None:
-    agents = [
-        pod("agent", f"a{name}", name, HERALD_IGNORE_CORDON="true", HERALD_IGNORE_EXCLUDE_LABEL="true")
-        for name in ("n1", "n2", "n3")
-    ]
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"HERALD_IGNORE_CORDON": "true", "HERALD_IGNORE_EXCLUDE_LABEL": "true"},
+        {"arguments": ("--ignore-cordon", "--ignore-exclude-label"), "HERALD_IGNORE_CORDON": "false"},
+    ],
+    ids=["by environment", "by arguments"],
+)
+def test_agents_told_to_ignore_cordons_and_labels_are_believed(told: dict[str, Any]) -> None:
+    agents = [pod("agent", f"a{name}", name, **told) for name in ("n1", "n2", "n3")]
     nodes = (node("n1", unschedulable=True), node("n2"), node("n3", labels=EXCLUDED))
     assert hindered(story_of("web", replace(WORKING, nodes=nodes, pods=tuple(agents)))) == {}
 

@@ -79,10 +79,10 @@ that were considered and says of each why it did not serve; where several say no
 that came nearest."""
 
 COMMAND_LINE: Final = """\
-The Python package brings `kubectl-herald`; where that is on the `PATH`, kubectl runs it as `kubectl herald`. It needs
-Python 3.11 or newer and kubectl's credentials; what those may not read it says, and tells the rest. Without Python,
-take it from Herald's image: `kubectl exec -n kube-system deploy/heraldlb-controller -- kubectl-herald services`, with
-the rights of the controller, which may not read pods, EndpointSlices and Events.
+The Python package brings `kubectl-herald`; where that is on the `PATH`, kubectl runs it as `kubectl herald`. It
+needs Python 3.11 or newer and kubectl's credentials; what those may not read it says, and tells the rest. Herald's
+image has it, too: run in a controller's pod, by `kubectl exec`, it uses the rights of the controller, which may
+not read pods, EndpointSlices and Events.
 
 Tables are for people, and may change; `-o json` and `-o yaml` are for scripts, and get new fields but lose none.
 Lines are wrapped and coloured on a terminal only, and not coloured where `NO_COLOR` is set."""

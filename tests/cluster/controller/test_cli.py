@@ -69,7 +69,6 @@ def _pod(name: str, component: str, node: str) -> Body:
     labels = {
         "app.kubernetes.io/component": component,
         "app.kubernetes.io/version": "0.1.0",
-        "helm.sh/chart": "heraldlb-0.1.0",
     }
     container = {
         "name": component,

@@ -101,18 +101,19 @@ def pod(
     ready: bool = True,
     version: str = "0.1.0",
     waiting: str = "",
+    arguments: tuple[str, ...] = (),
     **env: str,
 ) -> Body:
     """A pod of Herald."""
     labels = {
         "app.kubernetes.io/component": component,
         "app.kubernetes.io/version": version,
-        "helm.sh/chart": "heraldlb-0.1.0",
     }
     state = {"waiting": {"reason": waiting}} if waiting else {"running": {}}
     container = {
         "name": component,
-        "env": [{"name": key, "value": value} for key, value in env.items()],
+        "args": [component, *arguments],
+        "env": [{"name": key, "value": value} for key, value in {"HERALD_LOG_LEVEL": "info", **env}.items()],
         "ports": [{"name": "metrics", "containerPort": 7473}],
     }
     return {

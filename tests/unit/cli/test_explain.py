@@ -9,6 +9,8 @@ from typing import Any
 import click
 import pytest
 
+from heraldlb.api.explanations import HINDRANCES
+from heraldlb.api.reasons import Hindrance
 from heraldlb.cli.kubectl.explain.allocation import Answer
 from heraldlb.cli.kubectl.explain.counters import Counters, parse_metrics
 from heraldlb.cli.kubectl.explain.render import render
@@ -180,19 +182,29 @@ def test_where_the_controller_has_not_said_what_follows_the_first_question_is_wh
 
 
 @pytest.mark.parametrize(
-    ("settings", "served"),
-    [({}, False), ({"HERALD_LOAD_BALANCER_CLASS": "example.com/lb"}, True)],
-    ids=["default class", "configured class"],
+    ("settings", "arguments", "served"),
+    [
+        ({}, (), False),
+        ({"HERALD_LOAD_BALANCER_CLASS": "example.com/lb"}, (), True),
+        ({}, ("--load-balancer-class=example.com/lb",), True),
+        ({"HERALD_LOAD_BALANCER_CLASS": "example.com/other"}, ("--load-balancer-class", "example.com/lb"), True),
+    ],
+    ids=["default", "by environment", "by argument", "argument before environment"],
 )
 def test_the_class_that_controllers_were_told_decides_whom_herald_serves(
-    settings: dict[str, str], served: bool
+    settings: dict[str, str], arguments: tuple[str, ...], served: bool
 ) -> None:
     other = service("other", loadBalancerClass="example.com/lb")
-    controller = pod("controller", "c", "n1", **settings)
+    controller = pod("controller", "c", "n1", arguments=arguments, **settings)
     report = story_of("other", snapshot(services=(other,), pods=(controller,)))
     assert report.request.served is served
     assert (report.state is State.FOREIGN) is not served
     assert report.advice[0].startswith("Ask again" if served else "Herald leaves it alone")
+
+
+def test_controllers_told_not_to_serve_services_without_a_class_are_believed() -> None:
+    controller = pod("controller", "c", "n1", arguments=("--no-default-class", "--log-level", "debug"))
+    assert not story_of("web", replace(WORKING, pods=(controller,))).request.served
 
 
 def test_what_keeps_each_node_from_announcing_is_said_of_it() -> None:
@@ -213,11 +225,16 @@ def test_what_keeps_each_node_from_announcing_is_said_of_it() -> None:
     }
 
 
-def test_agents_told_to_ignore_cordons_and_labels_are_believed() -> None:
-    agents = [
-        pod("agent", f"a{name}", name, HERALD_IGNORE_CORDON="true", HERALD_IGNORE_EXCLUDE_LABEL="true")
-        for name in ("n1", "n2", "n3")
-    ]
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"HERALD_IGNORE_CORDON": "true", "HERALD_IGNORE_EXCLUDE_LABEL": "true"},
+        {"arguments": ("--ignore-cordon", "--ignore-exclude-label"), "HERALD_IGNORE_CORDON": "false"},
+    ],
+    ids=["by environment", "by arguments"],
+)
+def test_agents_told_to_ignore_cordons_and_labels_are_believed(told: dict[str, Any]) -> None:
+    agents = [pod("agent", f"a{name}", name, **told) for name in ("n1", "n2", "n3")]
     nodes = (node("n1", unschedulable=True), node("n2"), node("n3", labels=EXCLUDED))
     assert hindered(story_of("web", replace(WORKING, nodes=nodes, pods=tuple(agents)))) == {}
 
@@ -253,7 +270,33 @@ def test_a_service_without_endpoints_is_told_which_pods_it_looks_for() -> None:
     assert (report.state, report.works) == (State.SILENT, False)
     assert hindered(report) == dict.fromkeys(("n1", "n2", "n3"), ("the Service has no ready endpoint",))
     assert "kubectl get pods -n shop -l app=web" in report.forwarding.ports[0].problem
-    assert report.advice[0].startswith("Of a new Service, look for a ready pod first")
+    assert report.advice == (f"Have a ready pod behind the Service: {report.forwarding.ports[0].problem}.",)
+
+
+def test_what_only_agents_know_of_a_node_is_taken_from_their_words_and_the_nearest_nodes_are_helped_first() -> None:
+    no_prefix = HINDRANCES[Hindrance.NO_PREFIX]
+    words = f"no node can announce it (n1, n3: {no_prefix}; n2: cordoned, {no_prefix})"
+    held = record(
+        "192.168.1.240", "lan", "web", conditions=[condition("Announced", "False", "NoEligibleNode", words)]
+    )
+    nodes = (node("n1"), node("n2", unschedulable=True), node("n3"))
+    report = story_of("web", replace(WORKING, records=(held,), nodes=nodes))
+    assert hindered(report) == {"n1": (no_prefix,), "n2": ("cordoned", no_prefix), "n3": (no_prefix,)}
+    assert report.advice == (
+        "Give n1, n3 an address of the network of 192.168.1.240, or move the pool to one of theirs.",
+    )
+
+
+def test_what_agents_said_and_objects_deny_by_now_is_not_repeated() -> None:
+    held = record(
+        "192.168.1.240",
+        "lan",
+        "web",
+        conditions=[condition("Announced", "False", "NoEligibleNode", "no node can announce it (n1: cordoned)")],
+    )
+    report = story_of("web", replace(WORKING, records=(held,)))
+    assert hindered(report) == {}
+    assert report.advice[0].startswith("Ask again in a few seconds")
 
 
 @pytest.mark.parametrize(

@@ -234,5 +234,8 @@ def test_hand_overs_come_latest_first_and_repeated_ones_count_from_their_last_ti
 
 def test_pods_of_others_that_use_the_same_labels_are_none_of_ours() -> None:
     stranger = pod("agent", "datadog-agent", "n1", ready=False)
-    stranger["metadata"]["labels"]["helm.sh/chart"] = "datadog-3.1.0"
-    assert status_report(replace(WORKING, pods=(*HERALD["pods"], stranger))).findings == ()
+    stranger["spec"]["containers"][0]["args"] = ["agent", "--log-level=info"]
+    stranger["spec"]["containers"][0]["env"] = [{"name": "DD_API_KEY", "value": "x"}]
+    sidecar = pod("agent", "herald-agent-n1", "n1", ready=False)
+    sidecar["spec"]["containers"][0]["name"] = "other"
+    assert status_report(replace(WORKING, pods=(*HERALD["pods"], stranger, sidecar))).findings == ()

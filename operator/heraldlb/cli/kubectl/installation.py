@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Final
 
 from heraldlb.api.conditions import is_true
 from heraldlb.api.group import LOAD_BALANCER_CLASS
-from heraldlb.api.objects import NamespacedName, Raw, entries, identity, mapping, number, text
+from heraldlb.api.objects import NamespacedName, Raw, entries, identity, mapping, number, sequence, text
 from heraldlb.api.times import parse_time
 from heraldlb.cli.kubectl.snapshot import Snapshot
 from heraldlb.controller.settings import ControllerSettings
 
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
-_CHART: Final = "heraldlb-"
+_PREFIX: Final = "HERALD_"
+"""Of the environment variables of both processes: that of `--log-level` is HERALD_LOG_LEVEL."""
 
 CLOCK_MARGIN: Final = 30.0
 """Seconds by which this machine's clock may differ from the cluster's before a Lease is wrongly called expired."""
@@ -44,15 +46,15 @@ class Instance:
     """RFC 3339."""
     metrics_port: int
     """0: it serves no metrics."""
-    _environment: Mapping[str, str] = field(default_factory=dict)
+    _told: Mapping[str, str] = field(default_factory=dict)
 
     def is_told(self, variable: str) -> bool:
-        """Whether a switch was set by its environment variable."""
-        return self._environment.get(variable, "").lower() in ("true", "1", "yes", "on", "t", "y")
+        """Whether a switch, named by its environment variable, was set."""
+        return self._told.get(variable, "").lower() in ("true", "1", "yes", "on", "t", "y")
 
     def setting(self, variable: str, default: str) -> str:
-        """What it was told by an environment variable."""
-        return self._environment.get(variable) or default
+        """What it was told of a setting, named by its environment variable."""
+        return self._told.get(variable) or default
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +131,39 @@ def lease_names(pods: Iterable[Raw]) -> set[str]:
 
 
 def _is_ours(pod: Raw) -> bool:
-    """Whatever the release and the chart's objects are called, the chart's own name stays in this label."""
-    labels = mapping(pod, "metadata", "labels")
-    return text(labels, "helm.sh/chart").startswith(_CHART) and text(labels, COMPONENT_LABEL) in set(Component)
+    """Names and most labels are the user's choice; by which variables the container is told is not."""
+    return any(name.startswith(_PREFIX) for name in _environment(_container(pod)))
+
+
+def _container(pod: Raw) -> Raw:
+    """The one that is named after what it does; empty where there is none."""
+    component = text(pod, "metadata", "labels", COMPONENT_LABEL)
+    if component not in set(Component):
+        return {}
+    return next((each for each in entries(pod, "spec", "containers") if text(each, "name") == component), {})
+
+
+def _environment(container: Raw) -> dict[str, str]:
+    return {text(each, "name"): text(each, "value") for each in entries(container, "env")}
+
+
+def _told(container: Raw) -> dict[str, str]:
+    """What a container is told, by environment variable: arguments count as theirs, and come before them."""
+    told = _environment(container)
+    arguments = [str(each) for each in sequence(container, "args")]
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue=""):
+        if argument.startswith("--"):
+            option, equals, value = argument.removeprefix("--").partition("=")
+            name = _PREFIX + option.removeprefix("no-").replace("-", "_").upper()
+            switched = "false" if option.startswith("no-") else "true"
+            told[name] = value if equals else following if following and following[0] != "-" else switched
+    return told
 
 
 def _instance(pod: Raw) -> Instance:
     labels = mapping(pod, "metadata", "labels")
     component = Component(text(labels, COMPONENT_LABEL))
-    containers = entries(pod, "spec", "containers")
-    container: Raw = next((each for each in containers if text(each, "name") == component), {})
+    container = _container(pod)
     states = entries(pod, "status", "containerStatuses")
     return Instance(
         pod=identity(pod),
@@ -157,7 +182,7 @@ def _instance(pod: Raw) -> Instance:
             ),
             0,
         ),
-        _environment={text(each, "name"): text(each, "value") for each in entries(container, "env")},
+        _told=_told(container),
     )
 
 

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
 
 from heraldlb.api.explanations import EXPLANATIONS
-from heraldlb.api.group import LOAD_BALANCER_CLASS
-from heraldlb.api.reasons import Reason
+from heraldlb.api.group import EXCLUDE_NODE_LABEL, LOAD_BALANCER_CLASS
+from heraldlb.api.reasons import Hindrance, Reason
+from heraldlb.cli.kubectl.explain.announcing import AddressChapter
+from heraldlb.cli.kubectl.findings import listed
 from heraldlb.cli.kubectl.installation import Installation
 from heraldlb.cli.kubectl.services.report import State
 
 if TYPE_CHECKING:
     from heraldlb.cli.kubectl.explain.report import StoryReport
+
+_NODE_ADVICE: Final[Mapping[Hindrance, str]] = {
+    Hindrance.NO_LOCAL_ENDPOINT: "Run a pod of the Service on {nodes}, or set externalTrafficPolicy to Cluster.",
+    Hindrance.NO_PREFIX: "Give {nodes} an address of the network of {address}, or move the pool to one of theirs.",
+    Hindrance.NO_INTERFACE: "See that {nodes} has an interface with carrier that L2Announcements allow.",
+    Hindrance.NOT_SELECTED: "Have an L2Announcement cover this pool and this Service on {nodes}.",
+    Hindrance.CORDONED: "kubectl uncordon {nodes}; or let cordoned nodes announce: agent.ignoreCordon.",
+    Hindrance.EXCLUDED: f"Take the label {EXCLUDE_NODE_LABEL} off {{nodes}}, or set agent.ignoreExcludeLabel.",
+    Hindrance.NETWORK_UNAVAILABLE: "See to the network plugin on {nodes}: its condition NetworkUnavailable holds.",
+    Hindrance.NOT_HEARD: "Look at the agent on {nodes}, and open UDP port 7947 between the nodes.",
+    Hindrance.NOT_SERVING: "Wait for the agent on {nodes}, which is starting or cut off; else read its log.",
+}
+"""What to do where that keeps nodes from announcing. Of endpoints, forwarding has more to say."""
 
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
 
@@ -50,7 +65,7 @@ def _advice(report: StoryReport, herald: Installation) -> Iterator[str]:
     yield from _announcing(report, herald)
     for port in report.forwarding.ports:
         if port.problem:
-            yield f"Have a ready pod behind port {port.port}/{port.protocol}: {port.problem}."
+            yield f"Have a ready pod behind the Service: {port.problem}."
     if report.works:
         yield from _proof(report)
 
@@ -82,13 +97,26 @@ def _announcing(report: StoryReport, herald: Installation) -> Iterator[str]:
             continue
         if not herald.agents and "pods" not in report.unread:
             yield "No agent runs in this cluster, so nobody announces addresses: see to the chart's DaemonSet."
-        elif not any(agent.ready for agent in herald.agents):
+        elif herald.agents and not any(agent.ready for agent in herald.agents):
             yield (
                 "No agent is ready, so nobody announces addresses: kubectl get pods -A"
                 " -l app.kubernetes.io/component=agent"
             )
+        elif chapter.reason == Reason.ADDRESS_CONFLICT:
+            yield remedy(chapter.reason)
         else:
-            yield remedy(chapter.reason or Reason.NO_ELIGIBLE_NODE)
+            yield from _nearest(chapter)
+
+
+def _nearest(chapter: AddressChapter) -> Iterator[str]:
+    """What to do for those nodes that lack the least."""
+    least = min((len(each.why) for each in chapter.nodes), default=0)
+    near = [each for each in chapter.nodes if len(each.why) == least]
+    for hindrance, words in _NODE_ADVICE.items():
+        if names := [each.node for each in near if hindrance in each.hindrances]:
+            yield words.format(nodes=listed(names), address=chapter.address)
+    if not least:
+        yield "Ask again in a few seconds: a node may announce the address, and has yet to say that it does."
 
 
 def _proof(report: StoryReport) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from heraldlb.agent.announceable import Rules, Shared, announceable, covering, hindrances, holders
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.refusals import hindrances_told
 from heraldlb.api.explanations import HINDRANCES
 from heraldlb.api.objects import NamespacedName, text
 from heraldlb.api.ranges import IPAddress
@@ -22,6 +23,11 @@ from heraldlb.cli.kubectl.installation import Installation
 from heraldlb.cli.kubectl.services.condition import condition_of
 
 _OF_ENDPOINTS: Final = frozenset({Hindrance.NO_ENDPOINT, Hindrance.NO_LOCAL_ENDPOINT})
+
+_OF_NODES: Final = frozenset(
+    {Hindrance.NOT_HEARD, Hindrance.NOT_SERVING, Hindrance.NO_INTERFACE, Hindrance.NO_PREFIX}
+)
+"""What agents alone know. Of the rest, what they have said may be out of date."""
 
 
 class Standing(StrEnum):
@@ -39,8 +45,10 @@ class NodeStanding:
 
     node: str
     standing: Standing
+    hindrances: tuple[Hindrance, ...]
+    """What hinders it, by the objects, and by what the agents say where nobody announces the address."""
     why: tuple[str, ...]
-    """What hinders it."""
+    """The same in words, and what its agent's pod tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +94,7 @@ def address_chapter(
     services = holders(view, record)
     wanted = announceable(view, record, under, Shared())
     per_client = wanted is not None and wanted.per_client
-    found = hindrances(view, record, under)
-    if not endpoints_known:
-        found = {name: tuple(each for each in why if each not in _OF_ENDPOINTS) for name, why in found.items()}
+    found = _hindrances(record, view, under, endpoints_known=endpoints_known)
     said = condition_of(record.conditions, ANNOUNCED_CONDITION)
     conflict = condition_of(record.conditions, CONFLICT_CONDITION)
     return AddressChapter(
@@ -110,6 +116,20 @@ def address_chapter(
     )
 
 
+def _hindrances(
+    record: ServiceAddress, view: Cluster, under: Rules, *, endpoints_known: bool
+) -> Mapping[str, tuple[Hindrance, ...]]:
+    """What keeps each node from announcing, as objects say; and where nobody announces, as agents do."""
+    found = hindrances(view, record, under)
+    if not endpoints_known:
+        found = {name: tuple(each for each in why if each not in _OF_ENDPOINTS) for name, why in found.items()}
+    if record.node:
+        return found
+    told = hindrances_told(text(condition_of(record.conditions, ANNOUNCED_CONDITION), "message"))
+    only_known_there = {name: tuple(each for each in why if each in _OF_NODES) for name, why in told.items()}
+    return {name: (*found.get(name, ()), *only_known_there.get(name, ())) for name in under.nodes}
+
+
 def _nodes(
     record: ServiceAddress,
     found: Mapping[str, tuple[Hindrance, ...]],
@@ -120,7 +140,8 @@ def _nodes(
 ) -> tuple[NodeStanding, ...]:
     standings = []
     for name in sorted(under.nodes):
-        why = [HINDRANCES[each] for each in found.get(name, ())]
+        own = found.get(name, ())
+        why = [HINDRANCES[each] for each in own]
         if herald.agents and (agent := herald.agent_on(name)) is None:
             why.append("no agent runs on it")
         elif herald.agents and agent is not None and not agent.ready:
@@ -131,5 +152,5 @@ def _nodes(
             standing = Standing.MAY_NOT
         else:
             standing = Standing.SHARES if per_client else Standing.MAY
-        standings.append(NodeStanding(name, standing, tuple(why)))
+        standings.append(NodeStanding(name, standing, own, tuple(why)))
     return tuple(standings)

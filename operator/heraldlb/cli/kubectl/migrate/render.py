@@ -82,7 +82,7 @@ def _left(unserved: Unserved) -> str:
     if not unserved.load_balancer_class:
         return "it has no spec.loadBalancerClass; leave --no-default-class out"
     name = unserved.load_balancer_class
-    return f"its spec.loadBalancerClass is {name}: install with --set loadBalancerClass={name}, and say so here"
+    return f"its spec.loadBalancerClass is {name}: install for it, and say so here by --load-balancer-class {name}"
 
 
 def _advice(report: MigrationReport, width: int) -> Iterator[str]:

@@ -75,7 +75,7 @@ def convert(
 
 
 def _unique(found: Converted) -> Converted:
-    """The first object of each name: what an older configuration left behind does not overwrite it."""
+    """The first object of each name, which what an older configuration left behind does not overwrite."""
     notes = list(found.notes)
 
     def first(made: Sequence[Manifest]) -> tuple[Manifest, ...]:
@@ -89,5 +89,11 @@ def _unique(found: Converted) -> Converted:
                 notes.append(Note(Kind.NOT_CARRIED, "-", 0, f"{each['kind']} {name}", "", why))
         return tuple(kept.values())
 
-    pools = tuple(pool for pool in first(found.pools) if pool["spec"].get("addresses"))
-    return Converted(pools, first(found.announcements), tuple(notes))
+    pools = []
+    for pool in first(found.pools):
+        if pool["spec"].get("addresses"):
+            pools.append(pool)
+        else:
+            why = "no address of it can be used, so no pool came of it"
+            notes.append(Note(Kind.NOT_CARRIED, "-", 0, f"AddressPool {name_of(pool)}", "", why))
+    return Converted(tuple(pools), first(found.announcements), tuple(notes))

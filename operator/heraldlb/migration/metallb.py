@@ -84,7 +84,7 @@ def pool_settings(fields: Fields, listed: Sequence[Entry], auto_assign: str, avo
             )
         elif avoided:
             settings["excluded"] = avoided
-            fields.note(f"became spec.excluded with {len(avoided)} addresses", avoid_buggy, kind=Kind.CHANGED)
+            fields.note(f"became spec.excluded ({', '.join(avoided)})", avoid_buggy, kind=Kind.CHANGED)
     return settings
 
 

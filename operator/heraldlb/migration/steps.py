@@ -23,7 +23,7 @@ class Step:
 
 _STOP_ALLOCATION: Final = {
     Origin.METALLB: Step(
-        "Stop MetalLB's controller. Its speakers go on announcing; new Services wait.",
+        "Stop MetalLB's controller (Helm: metallb-controller). Its speakers go on announcing; new Services wait.",
         ("kubectl -n metallb-system scale deployment controller --replicas=0",),
     ),
     Origin.CILIUM: Step(
@@ -63,7 +63,7 @@ _CLEAN_UP: Final = {
 }
 _COMPARE: Final = (
     "kubectl get services -A --no-headers -o"
-    " custom-columns=N:.metadata.namespace,S:.metadata.name,A:.status.loadBalancer.ingress[*].ip"
+    " 'custom-columns=N:.metadata.namespace,S:.metadata.name,A:.status.loadBalancer.ingress[*].ip'"
 )
 
 
@@ -92,7 +92,7 @@ def steps(
         Step("Install Herald, which takes over every address and announces none yet.", (install,)),
         Step("Compare: nothing has changed.", (f"{_COMPARE} | diff before.txt -",)),
         Step(
-            "Change who announces. In between nobody does, for some seconds; clients remember where to send.",
+            "Change who announces, at once: in between nobody does, and clients go by what they remember.",
             (*(_STOP_ANNOUNCING[origin] for origin in former), announce),
         ),
         Step("See that every address is announced.", ("kubectl get serviceaddresses", "kubectl herald status")),

@@ -81,5 +81,15 @@ class Forecast:
         decision = self.assignments.decide(request)
         self.outcomes[service] = decision.outcome
         helped += decision.helped
-        helped += self.assignments.leave(request.uid, decision.leaving, self._now, moved=True)
-        return helped
+        could_help = any(map(self._is_of_use, decision.leaving))
+        waiting = self.assignments.leave(request.uid, decision.leaving, self._now, moved=True)
+        return helped + waiting if could_help else helped
+
+    def _is_of_use(self, address: IPAddress) -> bool:
+        """Whether somebody who waits could be served when the address comes free.
+
+        Not if no pool has it any more: when a pool goes, thousands would be asked anew for each of thousands.
+        """
+        book = self.assignments.book
+        former = book.get(self.assignments.ledger.pool_of(address))
+        return book.owner(address) is not None or (former is not None and former.pool.max_per_namespace is not None)

@@ -121,8 +121,10 @@ def test_pools_of_several_formats_are_carried_together_and_the_first_of_a_name_c
         "data": {"config": "address-pools: [{name: lan, protocol: layer2, addresses: [10.1.0.0/24]}]"},
     }
     kube_vip = {"kind": "ConfigMap", "metadata": {"name": "kubevip"}, "data": {"cidr-global": "10.2.0.0/24"}}
-    made = migration([], legacy, POOL, kube_vip)
+    empty = {**POOL, "metadata": {"name": "empty"}, "spec": {"addresses": ["nothing"]}}
+    made = migration([], legacy, POOL, kube_vip, empty)
     specs = {each["metadata"]["name"]: each["spec"]["addresses"] for each in made.objects}
     assert specs == {"lan": ["10.0.0.1-10.0.0.9", "fd00::1-fd00::9"], "kube-vip-global": ["10.2.0.0/24"]}
-    assert any(note.title == "AddressPool lan" for note in made.notes)
+    unplaced = {note.title for note in made.notes if note.source == "-"}
+    assert unplaced == {"AddressPool lan", "AddressPool empty"}
     assert [origin.value for origin in made.origins] == ["metallb", "kube-vip"]

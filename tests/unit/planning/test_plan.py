@@ -118,6 +118,14 @@ def test_from_where_addresses_would_be_announced_is_told_where_it_changes(cluste
     assert '"lam", which does not exist' in missing["announcements"]["some"]
 
 
+def test_a_pool_without_a_spec_takes_everything_and_is_not_ready(cluster: Cluster) -> None:
+    bare = herald("AddressPool", "lan")
+    del bare["spec"]
+    report = cluster.report(bare)
+    assert set(fates(report).values()) == {"loses"}
+    assert not report["pools"][0]["ready"]
+
+
 def test_what_cannot_be_planned_is_refused_by_name(cluster: Cluster) -> None:
     result = cluster.plan(held("web"))
     assert result.exit_code == Exit.USAGE

@@ -13,6 +13,7 @@ from heraldlb.cli.kubectl.text import wrapped
 from heraldlb.migration.notes import Kind
 from heraldlb.migration.proof import Unserved
 from heraldlb.migration.report import MigrationReport
+from heraldlb.planning.changes import Fate
 
 _HEADINGS = {
     Kind.NOT_CARRIED: "Not carried over",
@@ -53,14 +54,8 @@ def _services(report: MigrationReport, wide: bool) -> Iterator[str]:
     if not report.proved:
         yield doubtful("  not looked at: nothing is proved; give them by -f, too, or leave --offline out")
         return
-    changed = [change for change in report.services if change.fate.breaks]
-    keep = len(report.services) - len(changed)
-    if report.keeps_all:
-        yield "  " + good(f"all {len(report.services)} keep what they have")
-    else:
-        gone = len(changed) + len(report.unserved)
-        yield "  " + bad(f"{plural(gone, 'Service')} would not keep what they have; {keep} would")
-    shown = report.services if wide else tuple(c for c in report.services if c.fate.breaks or not c.satisfied)
+    yield f"  {_summary(report)}"
+    shown = [change for change in report.services if wide or change.fate is not Fate.KEEPS or not change.satisfied]
     rows = [
         (change.service, change.before, change.after, fate_cell(change.fate), change.message) for change in shown
     ]
@@ -73,11 +68,21 @@ def _services(report: MigrationReport, wide: bool) -> Iterator[str]:
         yield from table(["SERVICE", "BEFORE", "AFTER", "", "WHY"], cells, indent="  ")
 
 
+def _summary(report: MigrationReport) -> str:
+    holding = sum(bool(change.before) for change in report.services) + len(report.unserved)
+    lost = sum(change.fate.breaks for change in report.services) + len(report.unserved)
+    waiting = len(report.services) + len(report.unserved) - holding
+    rest = f"; {waiting} without an address now" if waiting else ""
+    if lost:
+        return bad(f"{lost} of {plural(holding, 'Service')} with an address would not keep it") + rest
+    return good(f"{plural(holding, 'Service')} with an address, and every one keeps it") + rest
+
+
 def _left(unserved: Unserved) -> str:
     if not unserved.load_balancer_class:
         return "it has no spec.loadBalancerClass; leave --no-default-class out"
     name = unserved.load_balancer_class
-    return f"its spec.loadBalancerClass is {name}: install with --set loadBalancerClass={name}, and say so here"
+    return f"its spec.loadBalancerClass is {name}: install for it, and say so here by --load-balancer-class {name}"
 
 
 def _advice(report: MigrationReport, width: int) -> Iterator[str]:

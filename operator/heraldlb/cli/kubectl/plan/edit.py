@@ -67,7 +67,7 @@ def _applied(before: Raw | None, after: Raw, now: float) -> tuple[Action, Raw]:
     if _settings(mapping(before, "spec")) == _settings(mapping(after, "spec")):
         return Action.NOTHING, before
     metadata = {**mapping(before, "metadata"), "generation": number(before, "metadata", "generation") + 1}
-    return Action.CHANGE, {**before, "metadata": metadata, "spec": after["spec"]}
+    return Action.CHANGE, {**before, "metadata": metadata, "spec": mapping(after, "spec")}
 
 
 _DEFAULTS: Mapping[str, Any] = {

@@ -75,7 +75,7 @@ def plan_report(before: Snapshot, after: Snapshot, edits: tuple[Edit, ...], hera
     return PlanReport(
         edits=edits,
         pools=tuple(_outlooks(edits, forecast.assignments, now)),
-        announcements=dict(_troubled(edits, after, now)),
+        announcements=dict(_troubled(edits, new, now)),
         services=tuple(services),
         reach=tuple(_reach_changes(reach_before, reach_after, forecast.assignments)),
         unread=before.unread,
@@ -111,9 +111,8 @@ def _outlooks(edits: Iterable[Edit], assignments: Assignments, now: str) -> Iter
         )
 
 
-def _troubled(edits: Iterable[Edit], after: Snapshot, now: str) -> Iterable[tuple[str, str]]:
+def _troubled(edits: Iterable[Edit], view: Cluster, now: str) -> Iterable[tuple[str, str]]:
     """What the controller would write about the L2Announcements, where it would write something bad."""
-    view: Cluster = controller_view(after)
     named = {edit.name for edit in edits if edit.kind == "L2Announcement" and edit.action is not Action.DELETE}
     for policy in view.announcements.values():
         if policy.spec.name in named:

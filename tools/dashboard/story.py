@@ -39,7 +39,8 @@ def live(lab: Lab, prometheus: Prometheus) -> None:
     """Some minutes of it."""
     _let(lab, CALM)
     for number in range(SERVICES):
-        lab.apply(service(f"shop-{number}", selector={"app": "web"}, ipFamilyPolicy="RequireDualStack"))
+        families = "PreferDualStack" if number % 2 else "SingleStack"
+        lab.apply(service(f"shop-{number}", selector={"app": "web"}, ipFamilyPolicy=families))
         _let(lab, PAUSE)
     _let(lab, CALM)
     node = _announcer(lab)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -23,7 +23,8 @@ WATCH_SECONDS = 300
 """Seconds after which the server ends a watch, and it is begun again where it ended."""
 
 WATCH_SILENCE = 90.0
-"""Seconds of silence after which a watch's connection is taken for dead; a bookmark comes about every minute."""
+"""Seconds of silence after which a watch's connection is taken for dead. A bookmark comes about every minute, but
+where etcd reports no progress, not of kinds of which nothing changes."""
 
 LIST_CHUNK = 500
 """Objects per page of a list: bounds the memory and the time for which decoding holds up everything else."""
@@ -137,11 +138,17 @@ class Api:
             await asyncio.sleep(0)
 
     async def watch(
-        self, resource: Resource, selectors: Mapping[str, str], version: str, namespace: str = ""
+        self,
+        resource: Resource,
+        selectors: Mapping[str, str],
+        version: str,
+        namespace: str = "",
+        *,
+        accepted: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
         """Event types and objects from `version` on, `BOOKMARK`s among them, until the server ends the stream.
 
-        Without `namespace`, those of all.
+        Without `namespace`, those of all. `accepted` is called when the server has taken the watch on.
 
         Raises ApiError (`expired` where the version is too old: list again), ApiUnavailableError.
         """
@@ -161,6 +168,7 @@ class Api:
                 if response.status >= 400:
                     raise ApiError(response.status, response.reason or "", f"watch {resource} failed")
                 self._answered = time.monotonic()
+                accepted()
                 async for line in response.content:
                     event = json.loads(line)
                     if event["type"] == "ERROR":

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import threading
 import time
@@ -198,13 +199,14 @@ class Feed:
                 version = await self._relist(subscription)
                 continue
             self._tried(subscription.resource)
+            heard = functools.partial(self._heard, subscription.resource)
             try:
                 async with contextlib.aclosing(
-                    self._api.watch(subscription.resource, subscription.selectors, version)
+                    self._api.watch(subscription.resource, subscription.selectors, version, accepted=heard)
                 ) as events:
                     async for event, raw in events:
                         version = text(raw, "metadata", "resourceVersion")
-                        self._heard(subscription.resource)
+                        heard()
                         if event != "BOOKMARK" and (change := subscription.mirror.observe(event, raw)) is not None:
                             _deliver(subscription, change)
             except ApiUnavailableError as error:

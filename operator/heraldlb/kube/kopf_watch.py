@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import aiohttp
 import kopf
@@ -61,16 +62,7 @@ def watch(
     while not stop.is_set():
         signs.tried()
         try:
-            asyncio.run(
-                kopf.operator(
-                    registry=_registry(configuration, selectors, emit, signs),
-                    settings=_settings(selectors),
-                    identity=_IDENTITY,
-                    standalone=True,
-                    clusterwide=True,
-                    stop_flag=stop,
-                )
-            )
+            asyncio.run(_operate(configuration, selectors, emit, signs, stop))
         except Exception:
             log.exception("the watch layer ended; starting it again")
         if stop.wait(RESTART_PERIOD):
@@ -78,8 +70,35 @@ def watch(
         restarted()
 
 
+async def _operate(
+    configuration: Configuration,
+    selectors: Mapping[Resource, Mapping[str, str]],
+    emit: Emit,
+    signs: Signs,
+    stop: threading.Event,
+) -> None:
+    sessions: WeakSet[aiohttp.ClientSession] = WeakSet()
+    try:
+        await kopf.operator(
+            registry=_registry(configuration, selectors, emit, signs, sessions),
+            settings=_settings(selectors),
+            identity=_IDENTITY,
+            standalone=True,
+            clusterwide=True,
+            stop_flag=stop,
+        )
+    finally:
+        # Kopf closes those that it has used; here also those that came too late for that.
+        for session in list(sessions):
+            await session.close()
+
+
 def _registry(
-    configuration: Configuration, selectors: Mapping[Resource, Mapping[str, str]], emit: Emit, signs: Signs
+    configuration: Configuration,
+    selectors: Mapping[Resource, Mapping[str, str]],
+    emit: Emit,
+    signs: Signs,
+    sessions: WeakSet[aiohttp.ClientSession],
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
@@ -88,7 +107,9 @@ def _registry(
         info = await _connection_info(configuration)
         # A server may be behind a proxy that has it under a path of its own.
         base = urlsplit(info.server).path.rstrip("/")
-        return _session(info, _tracing({base + resource.path(): resource for resource in selectors}, signs))
+        made = _session(info, _tracing({base + resource.path(): resource for resource in selectors}, signs))
+        sessions.add(made.aiohttp_session)
+        return made
 
     for resource in selectors:
         _register(registry, resource, emit)

@@ -30,7 +30,7 @@ WATCH_EVENTS: Final = Counter(
 )
 WATCH_HEARD: Final = Gauge(
     "heraldlb_watch_last_heard_timestamp_seconds",
-    "When the API server last said anything to the watch of a kind, be it that nothing has changed, in Unix time.",
+    "When the API server last said anything to the watch of a kind, or took one on, in Unix time.",
     ["resource"],
 )
 EVENTS_DROPPED: Final = Counter(

@@ -14,8 +14,7 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K")
 
 SILENCE: Final = 150.0
-"""Seconds. The server sends a bookmark about every minute where nothing changes; a connection that died is given up
-after 90 s at the latest, and tried again at once."""
+"""Seconds. A watch that says nothing for 90 s is begun anew; that the server takes it on is a word, too."""
 
 
 @dataclass(slots=True)

@@ -137,9 +137,9 @@ class Forgetful(client.Api):
 
     stale = True
 
-    async def watch(self, resource: Any, selectors: Any, version: str) -> Any:
+    async def watch(self, resource: Any, selectors: Any, version: str, **options: Any) -> Any:
         wanted, self.stale = ("nonsense" if self.stale else version), False
-        async with aclosing(super().watch(resource, selectors, wanted)) as events:
+        async with aclosing(super().watch(resource, selectors, wanted, **options)) as events:
             async for event in events:
                 yield event
 
@@ -185,11 +185,15 @@ def last_heard() -> float:
     )
 
 
-async def test_kopf_is_heard_of_while_nothing_changes(configuration: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("direct", [False, True], ids=["kopf", "direct"])
+async def test_the_api_server_is_heard_of_while_nothing_changes(
+    configuration: Any, monkeypatch: pytest.MonkeyPatch, direct: bool
+) -> None:
     monkeypatch.setattr(kopf_watch, "STREAM_SECONDS", 1)
+    monkeypatch.setattr(client, "WATCH_SILENCE", 1.0)
     monkeypatch.setattr(feed_module, "RELIST_QUIET", 1_000.0)
     async with client.Api(configuration) as api:
-        watched = Watched(api, direct=False)
+        watched = Watched(api, direct=direct)
         async with Feed(api, configuration, [watched.subscription()]) as feed:
             await feed.start()
             for _ in range(4):
@@ -225,10 +229,10 @@ class Deaf(client.Api):
 
     unplugged = False
 
-    async def watch(self, resource: Any, selectors: Any, version: str) -> Any:
+    async def watch(self, resource: Any, selectors: Any, version: str, **options: Any) -> Any:
         if self.unplugged:
             raise client.ApiUnavailableError("unplugged")
-        async with aclosing(super().watch(resource, selectors, version)) as events:
+        async with aclosing(super().watch(resource, selectors, version, **options)) as events:
             async for event in events:
                 if self.unplugged:
                     raise client.ApiUnavailableError("unplugged")

@@ -59,7 +59,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @every_page
 def test_values_and_names_of_ours_are_those_that_there_are(page: Path) -> None:
     text = page.read_text()
-    commands = (block.text for block in blocks(text) if "charts/heraldlb" in block.text)
+    lines = (line for block in blocks(text) for line in block.text.replace("\\\n", "").splitlines())
+    commands = (line for line in lines if "charts/heraldlb" in line)
     values = {*VALUE.findall(text), *(value for command in commands for value in VALUE_SET.findall(command))}
     assert page == CHANGELOG or values <= set(values_named(VALUES))
     ours = {value.removeprefix(f"{group.GROUP}/") for value in vars(group).values() if isinstance(value, str)}

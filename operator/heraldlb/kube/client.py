@@ -23,8 +23,8 @@ WATCH_SECONDS = 300
 """Seconds after which the server ends a watch, and it is begun again where it ended."""
 
 WATCH_SILENCE = 90.0
-"""Seconds of silence after which a watch's connection is taken for dead. A bookmark comes about every minute, but
-where etcd reports no progress, not of kinds of which nothing changes."""
+"""Seconds of silence after which a watch's connection is taken for dead. A bookmark comes about every minute;
+but where etcd reports no progress, not of kinds of which nothing changes."""
 
 LIST_CHUNK = 500
 """Objects per page of a list: bounds the memory and the time for which decoding holds up everything else."""

@@ -70,27 +70,6 @@ def test_a_restart_writes_nothing_and_tells_nothing(
     assert crowd.told() == told
 
 
-def test_the_log_has_a_line_for_each_decision_and_none_for_visits_that_change_nothing(
-    crowd: Tenant, tenant: Tenant, replicas: Replicas, settle: Settle
-) -> None:
-    replica = replicas.only()
-    settle()
-    before = len(replica.log.read_text())
-    for number in range(100):
-        crowd.label(f"plain-{number}", seen="yes")
-    crowd.label_namespace(seen="yes")
-    tenant.pool("a", tenant.range4(1, 9))
-    tenant.service("web")
-    tenant.await_assigned("web")
-    tenant.delete("web")
-    settle()
-    said = replica.log.read_text()[before:]
-    assert f"{crowd.namespace}/" not in said
-    assert said.count(f"{tenant.namespace}/web: AddressAssigned: ") == 1
-    assert said.count(f"{tenant.namespace}/web: AddressReleased: ") == 1
-    assert said.count(f"{tenant.namespace}/web: ") == 2
-
-
 def test_a_controller_killed_amid_a_burst_leaves_nothing_half_done(tenant: Tenant, replicas: Replicas) -> None:
     names = [f"web-{number}" for number in range(100)]
     tenant.pool("a", f"10.78.{tenant.number}.0/24")

@@ -27,6 +27,7 @@ _CALM: Final = 3.0
 """Seconds after an event in which every connection has asked again: whatever it breaks, it has broken by then."""
 _ENOUGH: Final = 0.95
 """Of the connections that were to be held."""
+_ATTEMPTS: Final = 3
 _CHATS: Final = 10
 _DOWNLOADS: Final = 2
 _PATIENCE: Final = 60.0
@@ -123,9 +124,8 @@ def _trial(stand: Stand, holder: Holder, event: str, extent: Extent, first: int)
     for way in stand.setup.ways:
         count = extent.connections if way == SURVIVAL else extent.beside
         for family in FAMILIES:
-            opened = holder.open(stand.address(way, family), TALK_PORT, _uses(count), first)
+            held[way, family] = _begin(holder, stand.address(way, family), count, first)
             first += count
-            held[way, family] = _begun(opened, f"{event}, {way}, {family}")
     went = EVENTS[event](stand)
     time.sleep(_CALM)
     everything = [each for some in held.values() for each in some]
@@ -138,13 +138,16 @@ def _trial(stand: Stand, holder: Holder, event: str, extent: Extent, first: int)
     ]
 
 
-def _begun(opened: Sequence[Conversation], what: str) -> list[Conversation]:
+def _begin(holder: Holder, address: str, count: int, first: int) -> list[Conversation]:
     """Those that came about. Raises LabError where there are too few to tell anything."""
-    begun = [each for each in opened if each.fate.failure is None]
-    if len(begun) < _ENOUGH * len(opened):
-        why = {each.fate.failure for each in opened} - {None}
-        raise LabError(f"{what}: {len(opened) - len(begun)} of {len(opened)} connections cannot be had: {why}")
-    return begun
+    for _ in range(_ATTEMPTS):
+        opened = holder.open(address, TALK_PORT, _uses(count), first)
+        begun = [each for each in opened if each.fate.failure is None]
+        if len(begun) >= _ENOUGH * count:
+            return begun
+        holder.leave(opened)
+    why = {each.fate.failure for each in opened} - {None}
+    raise LabError(f"{len(opened) - len(begun)} of {count} connections to {address} cannot be had: {why}")
 
 
 def _uses(count: int) -> list[Use]:

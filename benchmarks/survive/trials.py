@@ -108,24 +108,20 @@ def run(stand: Stand, extent: Extent, progress: Progress) -> Iterator[Outcome]:
     """All events in turn. Raises LabError."""
     stand.announce_from(next(iter(stand.lab.nodes)))
     with Holder.on(stand.lab.client) as holder:
-        first = 0
         for event in extent.events:
             # What the last event left behind, such as a pod that has ended, is known everywhere by then.
             time.sleep(_CALM)
-            outcomes = _trial(stand, holder, event, extent, first)
-            first += len(stand.setup.ways) * len(FAMILIES) * max(extent.connections, extent.beside)
-            for each in outcomes:
+            for each in _trial(stand, holder, event, extent):
                 progress(f"{event}, {each.way}, {each.family}: {each.kept} of {each.held} connections kept")
                 yield each
 
 
-def _trial(stand: Stand, holder: Holder, event: str, extent: Extent, first: int) -> list[Outcome]:
+def _trial(stand: Stand, holder: Holder, event: str, extent: Extent) -> list[Outcome]:
     held: dict[tuple[str, str], list[Conversation]] = {}
     for way in stand.setup.ways:
         count = extent.connections if way == SURVIVAL else extent.beside
         for family in FAMILIES:
-            held[way, family] = _begin(holder, stand.address(way, family), count, first)
-            first += count
+            held[way, family] = _begin(holder, stand.address(way, family), count)
     went = EVENTS[event](stand)
     time.sleep(_CALM)
     everything = [each for some in held.values() for each in some]
@@ -138,10 +134,10 @@ def _trial(stand: Stand, holder: Holder, event: str, extent: Extent, first: int)
     ]
 
 
-def _begin(holder: Holder, address: str, count: int, first: int) -> list[Conversation]:
+def _begin(holder: Holder, address: str, count: int) -> list[Conversation]:
     """Those that came about. Raises LabError where there are too few to tell anything."""
     for _ in range(_ATTEMPTS):
-        opened = holder.open(address, TALK_PORT, _uses(count), first)
+        opened = holder.open(address, TALK_PORT, _uses(count))
         begun = [each for each in opened if each.fate.failure is None]
         if len(begun) >= _ENOUGH * count:
             return begun

@@ -112,7 +112,8 @@ def run(stand: Stand, extent: Extent, progress: Progress) -> Iterator[Outcome]:
             # What the last event left behind, such as a pod that has ended, is known everywhere by then.
             time.sleep(_CALM)
             for each in _trial(stand, holder, event, extent):
-                progress(f"{event}, {each.way}, {each.family}: {each.kept} of {each.held} connections kept")
+                why = "".join(f"; {count}: {what}" for what, count in each.failures.items())
+                progress(f"{event}, {each.way}, {each.family}: {each.kept} of {each.held} connections kept{why}")
                 yield each
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import resource
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ class Holder:
 
     def __init__(self) -> None:
         self._loop: Future[asyncio.AbstractEventLoop] = Future()
+        self._numbers = itertools.count()
 
     @classmethod
     @contextmanager
@@ -47,9 +49,9 @@ class Holder:
                 holder._call(holder._end())
                 running.result()
 
-    def open(self, address: str, port: int, uses: Sequence[Use], first_number: int) -> list[Conversation]:
-        """One connection for each use, numbered from there on; returns when each is answered or has failed."""
-        return self._call(self._open(address, port, uses, first_number))
+    def open(self, address: str, port: int, uses: Sequence[Use]) -> list[Conversation]:
+        """One connection for each use; returns when each is answered or has failed."""
+        return self._call(self._open(address, port, uses))
 
     def prove(self, conversations: Sequence[Conversation]) -> None:
         """Whoever is not heard of within PATIENCE has failed."""
@@ -75,14 +77,11 @@ class Holder:
     async def _end(self) -> None:
         self._over.set()
 
-    async def _open(self, address: str, port: int, uses: Sequence[Use], first: int) -> list[Conversation]:
+    async def _open(self, address: str, port: int, uses: Sequence[Use]) -> list[Conversation]:
         loop, opened = asyncio.get_running_loop(), list[Conversation]()
         for begin in range(0, len(uses), _AT_ONCE):
             until = loop.time() + _AT_ONCE / _OPENINGS
-            some = [
-                Conversation(first + number, use)
-                for number, use in enumerate(uses[begin : begin + _AT_ONCE], begin)
-            ]
+            some = [Conversation(next(self._numbers), use) for use in uses[begin : begin + _AT_ONCE]]
             await asyncio.gather(*(self._connect(each, address, port) for each in some))
             opened += some
             await asyncio.sleep(until - loop.time())

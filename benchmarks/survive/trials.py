@@ -27,6 +27,7 @@ _CALM: Final = 3.0
 """Seconds after an event in which every connection has asked again: whatever it breaks, it has broken by then."""
 _ENOUGH: Final = 0.95
 """Of the connections that were to be held."""
+_ATTEMPTS: Final = 3
 _CHATS: Final = 10
 _DOWNLOADS: Final = 2
 _PATIENCE: Final = 60.0
@@ -107,25 +108,21 @@ def run(stand: Stand, extent: Extent, progress: Progress) -> Iterator[Outcome]:
     """All events in turn. Raises LabError."""
     stand.announce_from(next(iter(stand.lab.nodes)))
     with Holder.on(stand.lab.client) as holder:
-        first = 0
         for event in extent.events:
             # What the last event left behind, such as a pod that has ended, is known everywhere by then.
             time.sleep(_CALM)
-            outcomes = _trial(stand, holder, event, extent, first)
-            first += len(stand.setup.ways) * len(FAMILIES) * max(extent.connections, extent.beside)
-            for each in outcomes:
-                progress(f"{event}, {each.way}, {each.family}: {each.kept} of {each.held} connections kept")
+            for each in _trial(stand, holder, event, extent):
+                why = "".join(f"; {count}: {what}" for what, count in each.failures.items())
+                progress(f"{event}, {each.way}, {each.family}: {each.kept} of {each.held} connections kept{why}")
                 yield each
 
 
-def _trial(stand: Stand, holder: Holder, event: str, extent: Extent, first: int) -> list[Outcome]:
+def _trial(stand: Stand, holder: Holder, event: str, extent: Extent) -> list[Outcome]:
     held: dict[tuple[str, str], list[Conversation]] = {}
     for way in stand.setup.ways:
         count = extent.connections if way == SURVIVAL else extent.beside
         for family in FAMILIES:
-            opened = holder.open(stand.address(way, family), TALK_PORT, _uses(count), first)
-            first += count
-            held[way, family] = _begun(opened, f"{event}, {way}, {family}")
+            held[way, family] = _begin(holder, stand.address(way, family), count)
     went = EVENTS[event](stand)
     time.sleep(_CALM)
     everything = [each for some in held.values() for each in some]
@@ -138,13 +135,16 @@ def _trial(stand: Stand, holder: Holder, event: str, extent: Extent, first: int)
     ]
 
 
-def _begun(opened: Sequence[Conversation], what: str) -> list[Conversation]:
+def _begin(holder: Holder, address: str, count: int) -> list[Conversation]:
     """Those that came about. Raises LabError where there are too few to tell anything."""
-    begun = [each for each in opened if each.fate.failure is None]
-    if len(begun) < _ENOUGH * len(opened):
-        why = {each.fate.failure for each in opened} - {None}
-        raise LabError(f"{what}: {len(opened) - len(begun)} of {len(opened)} connections cannot be had: {why}")
-    return begun
+    for _ in range(_ATTEMPTS):
+        opened = holder.open(address, TALK_PORT, _uses(count))
+        begun = [each for each in opened if each.fate.failure is None]
+        if len(begun) >= _ENOUGH * count:
+            return begun
+        holder.leave(opened)
+    why = {each.fate.failure for each in opened} - {None}
+    raise LabError(f"{len(opened) - len(begun)} of {count} connections to {address} cannot be had: {why}")
 
 
 def _uses(count: int) -> list[Use]:

@@ -76,11 +76,17 @@ class Site:
 
     async def program(self, subject: Service, endpoints: list[Endpoint], lost: Collection[str] = ()) -> None:
         """All nodes forward the Service, and nothing else."""
+        for node in self.net.nodes:
+            await self.tell(node, subject, endpoints, lost)
+
+    async def tell(
+        self, node: str, subject: Service, endpoints: list[Endpoint], lost: Collection[str] = ()
+    ) -> None:
+        """This node alone does."""
         ports = tuple(EndpointPort(port.name, port.protocol, TARGET) for port in subject.ports)
         slices = {subject.id: [slice_of(*endpoints, of=subject.id, ports=ports)]}
-        for node in self.net.nodes:
-            seen = view(node)
-            await self.apply(node, make_plan([subject], slices, seen, Frame(seen.pod_cidrs, seed=7), lost), lost)
+        seen = view(node)
+        await self.apply(node, make_plan([subject], slices, seen, Frame(seen.pod_cidrs, seed=7), lost), lost)
 
     async def apply(self, node: str, plan: Plan, lost: Collection[str] = ()) -> None:
         """This node forwards that."""

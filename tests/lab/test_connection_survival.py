@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
@@ -9,7 +10,8 @@ import pytest
 
 from heraldlb.api.ranges import Family
 from heraldlb.api.services import ServicePort
-from tests.lab.forwarding_net import CLIENT, Answer, Connection, Net, both_families, network
+from lab.waiting import wait_for
+from tests.lab.forwarding_net import ANSWER_SECONDS, CLIENT, Answer, Connection, Net, both_families, network
 from tests.lab.surviving_net import SURVIVES, Flow, Site, crowd, mac, move, port_of
 from tests.lab.test_detours import Wire, reset, segment
 from tests.unit.forwarding.cases import NODE_PORT, TARGET, draining, pods, web
@@ -18,6 +20,9 @@ NODES = ("node-1", "node-2", "node-3")
 PODS = ("pod-1", "pod-2", "pod-3")
 PORTS = (ServicePort("http", "TCP", 80, NODE_PORT), ServicePort("dns", "UDP", 80, NODE_PORT))
 SUBJECT = web(ports=PORTS, annotations=SURVIVES)
+
+HOPS = 64
+"""That a segment has to live when it is sent."""
 
 
 @pytest.fixture
@@ -106,6 +111,27 @@ async def test_what_nobody_knows_is_reset_wherever_it_comes_in_and_wanders_no_fu
                 passed = sum(len(wire.segments(port)) for wire in wires)
                 assert passed <= 5
                 assert len(client.segments(port)) == 1
+
+
+@both_families
+async def test_nodes_that_disagree_do_not_send_a_packet_round_for_ever(site: Site, family: Family) -> None:
+    net = site.net
+    for node, pod in zip(NODES, ("pod-2", "pod-3", "pod-1"), strict=True):
+        await site.tell(node, SUBJECT, pods(pod))
+    with ExitStack() as stack:
+        client = stack.enter_context(Wire(net, "client"))
+        wires = [stack.enter_context(Wire(net, node)) for node in NODES]
+
+        def passes(port: int) -> int:
+            return sum(len(wire.segments(port)) for wire in wires)
+
+        async def send(port: int) -> None:
+            client.send(segment(net, family, "A", port, to="node-1"))
+            await asyncio.to_thread(wait_for, "its last hop", lambda: passes(port) >= HOPS, ANSWER_SECONDS)
+
+        await send(4000)
+        await send(4001)
+        assert passes(4000) == HOPS
 
 
 @both_families

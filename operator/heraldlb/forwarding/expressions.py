@@ -17,6 +17,8 @@ _FIELDS: Final = (
     ("fib", "saddr", "type"),
     *((ip, end) for ip in ("ip", "ip6") for end in ("saddr", "daddr")),
     ("ether", "saddr"),
+    ("ip", "ttl"),
+    ("ip6", "hoplimit"),
     ("tcp", "flags"),
     *((protocol, "type") for protocol in ("icmp", "icmpv6")),
     *((protocol, "dport") for protocol in ("tcp", "udp", "sctp", "th")),

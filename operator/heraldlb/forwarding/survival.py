@@ -36,7 +36,7 @@ from hashlib import blake2s
 from typing import Final, NamedTuple
 
 from heraldlb.api.ranges import Family
-from heraldlb.forwarding.detour import Hop
+from heraldlb.forwarding.detour import TIME_TO_LIVE, Hop
 from heraldlb.forwarding.model import Backend, Candidate, Frontend, IPNetwork, Plan
 from heraldlb.forwarding.ranking import SLOTS, seats
 
@@ -148,6 +148,8 @@ def rules_of(chain: Chain, survival: Survival, family: Family) -> Iterator[str]:
     if chain.role == "via":
         [name] = chain.nodes
         if (peer := survival.peers.get(name)) is not None and (hop := peer.hops.get(family)) is not None:
+            # `dup` counts hops down and past zero: nodes that do not agree yet would send a packet round for ever.
+            yield f"{TIME_TO_LIVE[family]} < 2 drop"
             yield f"dup to {hop.gateway} device {hop.interface} drop"
         return
     yield "ct status dnat accept"

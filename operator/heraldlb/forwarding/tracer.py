@@ -109,6 +109,9 @@ _Step = tuple[_Verdict, _State]
 _SYN: Final = 0x02
 """The flags of the first packet of a TCP connection."""
 
+_TIME_TO_LIVE: Final = 64
+"""Hops that a packet has left."""
+
 _TERMINAL: Final = {
     "accept": _Verdict.ACCEPT,
     "drop": _Verdict.DROP,
@@ -210,6 +213,8 @@ class _Trace:
             case ("icmp" | "icmpv6", "type"):
                 # What is traced has ports.
                 raise NoMatchError
+            case (self.ip, "ttl" | "hoplimit"):
+                return _TIME_TO_LIVE
             case ("ether", "saddr"):
                 return self.packet.station
             case ("meta", "l4proto"):
@@ -316,7 +321,9 @@ class _Rule:
         words = self._words
         unequal = words.take("!=")
         words.take("==")
-        if words.left[0].startswith("@"):
+        if words.take("<"):
+            equal = int(value) < int(words.left.pop(0))
+        elif words.left[0].startswith("@"):
             equal = self._trace.contains(words.name(), value)
         elif words.take("{"):
             equal = False

@@ -66,6 +66,7 @@ def test_condition_and_event_say_the_address_and_its_pool_in_the_same_words(tena
 
 def test_an_assignment_is_one_event(tenant: Tenant, settle: Settle) -> None:
     tenant.pool("a", tenant.ipv4(10))
+    tenant.await_pool_seen("a")
     tenant.service("web")
     tenant.await_event("web", "AddressAssigned")
     settle()

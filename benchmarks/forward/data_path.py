@@ -50,7 +50,7 @@ class Way:
     stream: tuple[str, int]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Rates:
     """Of one way on one node, turn by turn; the same index is the same turn of all ways."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import allocate, allocator, first_address, forward
 from benchmarks.peers import measure_printed
 from benchmarks.speaker import measure as speaker
+from benchmarks.survive import measure as survive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,4 +39,5 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "first-address": Benchmark(first_address.run),
     "forward": Benchmark(forward.run),
     "speaker": Benchmark(speaker.run),
+    "survive": Benchmark(survive.run),
 }

@@ -74,7 +74,14 @@ _PROGRAMS: Final = {
 }
 
 
-_PACKAGED: Final = {"etcd": "etcd-server", "nginx": "nginx", "iptables": "iptables", "iperf3": "iperf3"}
+_PACKAGED: Final = {
+    "etcd": "etcd-server",
+    "nginx": "nginx",
+    "iptables": "iptables",
+    "iperf3": "iperf3",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+}
 """Programs that only the distribution has, and what Debian calls the package."""
 
 _EVERY_LAB: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm")

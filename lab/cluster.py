@@ -25,10 +25,17 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 _ROLLOUTS = {"Deployment", "DaemonSet"}
+_HELM_TRIES = 3
+_UNREACHABLE = "Kubernetes cluster unreachable"
+"""What Helm says before it has done anything, also when a busy machine keeps it waiting for ten seconds."""
 
 
 class KubectlError(LabError):
     """kubectl failed; carries what it said."""
+
+
+class HelmError(LabError):
+    """Helm failed; carries what it said."""
 
 
 class Cluster(ABC):
@@ -91,6 +98,21 @@ class Cluster(ABC):
             raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
+    def helm(self, *arguments: str, timeout: float = 300.0) -> str:
+        """Run Helm as administrator, without this machine's settings; return what it prints. Raises HelmError."""
+        own = {f"HELM_{kind}_HOME": f"{self.folder}/helm/{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA")}
+        argv = [str(binaries.find("helm")), *arguments]
+        environment = os.environ | own | {"KUBECONFIG": str(self.kubeconfig)}
+        for _ in range(_HELM_TRIES):
+            done = subprocess.run(
+                argv, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            )
+            if _UNREACHABLE not in done.stderr:
+                break
+        if done.returncode != 0:
+            raise HelmError(f"helm {' '.join(arguments)}: {done.stdout}{done.stderr.strip()}")
+        return done.stdout
+
     def get(self, resource: str, *arguments: str) -> Body:
         """`kubectl get RESOURCE ... -o json`. Raises KubectlError, also where a named object does not exist."""
         answer: Body = json.loads(self.kubectl("get", resource, *arguments, "-o", "json"))
@@ -143,10 +165,13 @@ class Cluster(ABC):
         target = self.folder / f"{namespace}_{name}.kubeconfig"
         return pki.write_private(target, pki.token_kubeconfig(self.url, authority, token, namespace))
 
-    def render(self, chart: Path, values: Mapping[str, Any], release: str, namespace: str) -> list[Body]:
-        """What `helm template` makes of a chart. Raises LabError."""
+    def render(
+        self, chart: Path, values: Mapping[str, Any], release: str, namespace: str, *, hooks: bool = False
+    ) -> list[Body]:
+        """What `helm template` makes of a chart, with hooks only if asked to. Raises LabError."""
         argv = [str(binaries.find("helm")), "template", release, str(chart), "--namespace", namespace]
-        argv += ["--include-crds", "--no-hooks", "--values", "-", "--kube-version", binaries.KUBERNETES_VERSION]
+        argv += ["--include-crds", "--values", "-", "--kube-version", binaries.KUBERNETES_VERSION]
+        argv += [] if hooks else ["--no-hooks"]
         done = subprocess.run(argv, input=json.dumps(values), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise LabError(f"helm template {chart}: {done.stderr.strip()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -55,6 +56,27 @@ def _own_go(cache: Path, progress: Progress) -> str:
 def _go(module: Path, cache: Path, progress: Progress) -> str:
     installed = shutil.which("go")
     return installed if installed and _is_recent(installed, module) else _own_go(cache, progress)
+
+
+def source(module: str, version: str, digest: str, cache: Path, progress: Progress) -> Path:
+    """The folder of a module's sources, downloaded unless there. `digest`: as in go.sum. Raises BuildError."""
+    go = _go(_TOOLS / "helm", cache, progress)
+    with step(f"Fetching {module} {version}", progress):
+        done = subprocess.run(
+            # Outside any module of ours, whose requirements would come along.
+            [go, "mod", "download", "-json", f"{module}@{version}"],
+            cwd=cache,
+            env=os.environ | {"GOFLAGS": "-mod=mod"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise BuildError(f"cannot fetch {module} {version}:\n{(done.stdout + done.stderr)[-2000:]}")
+    said = json.loads(done.stdout)
+    if said["Sum"] != digest:
+        raise BuildError(f"{module} {version} is not what it was: {said['Sum']} instead of {digest}")
+    return Path(said["Dir"])
 
 
 def build(module: str, package: str, version: str, target: Path, cache: Path, progress: Progress) -> None:

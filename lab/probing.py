@@ -26,7 +26,8 @@ INTERVAL: Final = 0.01
 """Seconds between two attempts at one address, unless told otherwise."""
 
 PATIENCE: Final = 0.5
-"""Seconds after which an attempt has failed; below the second after which TCP repeats a SYN (RFC 6298)."""
+"""Seconds after which an attempt has failed, unless told otherwise; below the second after which TCP repeats a SYN
+(RFC 6298)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ class Prober:
     port: int
     interval: float = INTERVAL
     """Seconds between two attempts at one target."""
+    patience: float = PATIENCE
+    """Seconds after which an attempt has failed."""
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     """By target, in the order they ended."""
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -168,7 +171,7 @@ class Prober:
 
     def _give_up(self, selector: selectors.BaseSelector, now: float) -> None:
         for key in list(selector.get_map().values()):
-            if now - key.data.begun > PATIENCE:
+            if now - key.data.begun > self.patience:
                 selector.unregister(key.data.connection)
                 self._end(key.data, answered=False)
 
@@ -178,9 +181,11 @@ class Prober:
 
 
 @contextmanager
-def asking(host: Host, targets: Sequence[str], port: int = 80, interval: float = INTERVAL) -> Iterator[Prober]:
+def asking(
+    host: Host, targets: Sequence[str], port: int = 80, interval: float = INTERVAL, patience: float = PATIENCE
+) -> Iterator[Prober]:
     """Ask from a host of the lab for as long as the context lasts."""
-    prober = Prober(targets, port, interval)
+    prober = Prober(targets, port, interval, patience)
     with ThreadPoolExecutor(1, "prober") as pool:
         running = pool.submit(host.call, prober.run)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -26,25 +27,39 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def template(*settings: str) -> subprocess.CompletedProcess[str]:
-    # A Helm that was built rather than released believes in a Kubernetes older than any the chart allows.
-    options = ["--namespace", NAMESPACE, "--kube-version", "v1.31.0"]
+@functools.cache
+def template(*settings: str, kubernetes: str = "v1.31.0") -> subprocess.CompletedProcess[str]:
+    options = ["--namespace", NAMESPACE, "--kube-version", kubernetes]
     return helm("template", "heraldlb", str(CHART), *options, *(f"--set={setting}" for setting in settings))
+
+
+def rendered(*settings: str, kubernetes: str = "v1.31.0") -> tuple[Objects, Objects]:
+    """What settings (`KEY=VALUE`) render to, by kind and name: objects of the release, and those of its hooks."""
+    done = template(*settings, kubernetes=kubernetes)
+    assert done.returncode == 0, done.stderr
+    release: Objects = {}
+    hooks: Objects = {}
+    for manifest in yaml.safe_load_all(done.stdout):
+        if manifest:
+            metadata = manifest["metadata"]
+            kept = hooks if "helm.sh/hook" in metadata.get("annotations", {}) else release
+            assert (manifest["kind"], metadata["name"]) not in kept
+            kept[manifest["kind"], metadata["name"]] = manifest
+    return release, hooks
 
 
 @pytest.fixture(scope="session")
 def render() -> Render:
-    """The objects that settings (`KEY=VALUE`) render to, by kind and name."""
-
-    def objects(*settings: str) -> Objects:
-        done = template(*settings)
-        assert done.returncode == 0, done.stderr
-        manifests = [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
-        return {(manifest["kind"], manifest["metadata"]["name"]): manifest for manifest in manifests}
-
-    return objects
+    """The release's objects that settings (`KEY=VALUE`) render to, by kind and name."""
+    return lambda *settings: rendered(*settings)[0]
 
 
 @pytest.fixture(scope="session")
 def defaults(render: Render) -> Objects:
     return render()
+
+
+@pytest.fixture(scope="session")
+def hooks() -> Objects:
+    """What is there while an upgrade, or `helm test`, runs; by default settings."""
+    return rendered()[1]

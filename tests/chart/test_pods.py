@@ -147,6 +147,7 @@ def test_settings_reach_the_processes(render: Render) -> None:
         "annotationAliases=false",
         "logging.level=debug",
         "logging.format=json",
+        "metrics.metallbNames=true",
         "agent.roles={speaker}",
         "agent.membership.port=7999",
         "agent.heartbeatInterval=50ms",
@@ -164,6 +165,7 @@ def test_settings_reach_the_processes(render: Render) -> None:
     common = {
         "HERALD_LOG_LEVEL": "debug",
         "HERALD_LOG_FORMAT": "json",
+        "HERALD_METALLB_METRICS": "true",
         "KUBERNETES_SERVICE_HOST": "10.0.0.1",
         "KUBERNETES_SERVICE_PORT": "6443",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chart.conftest import CHART, Objects, Render, helm, template
+from tests.chart.conftest import CHART, Objects, Render, helm, rendered, template
 
 
 def test_helm_finds_no_fault_with_the_chart() -> None:
@@ -56,6 +56,10 @@ def test_a_release_of_another_name_has_names_of_its_own(render: Render) -> None:
         pytest.param("agent.heartbeatInterval=100", "at '/agent/heartbeatInterval'", id="duration-without-unit"),
         pytest.param("logging.level=verbose", "at '/logging/level': value must be one of", id="log-level"),
         pytest.param("controller.replicas=0", "at '/controller/replicas': minimum", id="no-replicas"),
+        pytest.param("monitoring.podMonitor.label.a=b", "properties 'label' not allowed", id="deep-unknown-key"),
+        pytest.param("agent.updateStrategy.maxSurge=1", "properties 'maxSurge' not allowed", id="kubernetes-type"),
+        pytest.param("agent.tolerations[0].effects=x", "properties 'effects' not allowed", id="kubernetes-list"),
+        pytest.param("pool.addresses={192.168.1.1–5}", "at '/pool/addresses/0'", id="typographical-dash"),
         pytest.param("agent.membership.port=70000", "at '/agent/membership/port': maximum", id="port"),
     ],
 )
@@ -63,6 +67,14 @@ def test_a_wrong_value_is_refused_by_its_path(setting: str, complaint: str) -> N
     done = template(setting)
     assert done.returncode != 0
     assert complaint in done.stderr
+
+
+@pytest.mark.parametrize("minor", range(31, 37))
+def test_every_supported_kubernetes_gets_the_same(minor: int, defaults: Objects) -> None:
+    objects, _ = rendered(kubernetes=f"v1.{minor}.0")
+    secret = ("Secret", "heraldlb-membership")
+    assert len(objects.pop(secret)["data"]["key"]) >= 64
+    assert objects == {key: manifest for key, manifest in defaults.items() if key != secret}
 
 
 def test_an_older_kubernetes_is_refused_with_the_version_needed() -> None:

@@ -65,7 +65,7 @@ def run(root: Path, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        pytest.param([], ["controller", "agent", "cleanup"], id="heraldlb"),
+        pytest.param([], ["controller", "agent", "cleanup", "apply-crds", "selftest"], id="heraldlb"),
         pytest.param(["controller"], ["--lease-name", "--load-balancer-class"], id="controller"),
         pytest.param(["agent"], ["--node-name", "--membership-key-file"], id="agent"),
     ],

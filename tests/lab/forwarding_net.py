@@ -4,9 +4,9 @@
                              |           +--- node-2 192.168.77.2 --- pod-2 10.244.2.5
                    gateway 192.168.77.254
 
-IPv6 alike. The client routes everything but the LAN to node-1, as if that one announced all addresses. Nodes send
-what they do not know to the gateway: what arrives there has left a node untouched. Sockets are made in their
-namespace and then served by the test's own event loop.
+IPv6 alike, and more nodes where asked for. The client routes everything but the LAN to node-1, as if that one
+announced all addresses. Nodes send what they do not know to the gateway: what arrives there has left a node
+untouched. Sockets are made in their namespace and then served by the test's own event loop.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ both_families = pytest.mark.parametrize("family", FAMILIES)
 GATEWAY = "lan"
 SERVICE_NETWORKS = ("172.16.0.0/16", "fd00:16::/64", "203.0.113.0/24", "2001:db8::/64", *SERVICE_CIDRS)
 """Of all addresses of Services."""
-HOSTS = (GATEWAY, "client", *NODES, "pod-1", "pod-2")
 
 ANSWER_SECONDS = 10.0
 """How long a connection that should be answered may take on a busy machine."""
@@ -92,6 +91,7 @@ class Net:
     """The network, and the servers started in it."""
 
     prefix: str
+    nodes: tuple[str, ...] = NODES
     _closing: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _ports: Iterator[int] = field(default_factory=lambda: itertools.count(20_000))
     """Of UDP clients. A port that is used again within 30 s would be translated as it was before."""
@@ -176,12 +176,12 @@ class Net:
         with self.socket(host, _family(address), protocol) as sock:
             if protocol == "SCTP":
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    return _parse(await ask_sctp(sock, address, port))
+                    return parse(await ask_sctp(sock, address, port))
             sock.bind(("", next(self._ports)))
             await loop.sock_connect(sock, (address, port))
             await loop.sock_sendall(sock, b"hello\n")
             async with asyncio.timeout(ANSWER_SECONDS):
-                return _parse(await loop.sock_recv(sock, 512))
+                return parse(await loop.sock_recv(sock, 512))
 
     async def gather(self, host: str, address: str, port: int, protocol: Protocol = "TCP") -> set[Answer]:
         """The different answers to 40 exchanges: of two equal backends both, but for one case in 5 * 10^11."""
@@ -250,26 +250,29 @@ class _DatagramServer(asyncio.DatagramProtocol):
 
 
 @contextlib.contextmanager
-def network() -> Iterator[Net]:
+def network(nodes: int = len(NODES)) -> Iterator[Net]:
     """Build the network; every namespace, and so every link and rule in it, is gone afterwards."""
     prefix = f"hf-{os.getpid()}-"
+    built = Net(prefix, tuple(f"node-{number}" for number in range(1, nodes + 1)))
+    hosts = (GATEWAY, "client", *built.nodes, *(node.replace("node", "pod") for node in built.nodes))
     try:
-        for host in HOSTS:
+        for host in hosts:
             subprocess.run(("ip", "netns", "add", prefix + host), check=True)
             _ip(prefix + host, ["link set lo up"])
-        _build(prefix)
-        yield Net(prefix)
+        _build(prefix, hosts, built.nodes)
+        yield built
     finally:
-        for host in HOSTS:
+        for host in hosts:
             if named(prefix + host).exists():
                 subprocess.run(("ip", "netns", "del", prefix + host), check=True)
 
 
-def _build(prefix: str) -> None:
-    for host in HOSTS:
-        run_in(Surroundings(network=named(prefix + host)), lambda host=host: _sysctls(router=host in NODES))  # type: ignore[misc]
+def _build(prefix: str, hosts: Sequence[str], nodes: Sequence[str]) -> None:
+    numbers = range(1, len(nodes) + 1)
+    for host in hosts:
+        run_in(Surroundings(network=named(prefix + host)), lambda host=host: _sysctls(router=host in nodes))  # type: ignore[misc]
     _ip(prefix + GATEWAY, ["link add br0 type bridge", "link set br0 up"])
-    for number, host in enumerate(("client", *NODES)):
+    for number, host in enumerate(("client", *nodes)):
         _ip(prefix + "lan", [f"link add port{number} type veth peer name eth0 netns {prefix}{host}"])
         _ip(prefix + "lan", [f"link set port{number} master br0 up"])
     _ip(
@@ -277,8 +280,8 @@ def _build(prefix: str) -> None:
         [
             "address add 192.168.77.254/24 dev br0",
             "address add fd77::254/64 dev br0 nodad",
-            *(f"route add 10.244.{number}.0/24 via 192.168.77.{number}" for number in (1, 2)),
-            *(f"route add fd00:244:{number}::/64 via fd77::{number}" for number in (1, 2)),
+            *(f"route add 10.244.{number}.0/24 via 192.168.77.{number}" for number in numbers),
+            *(f"route add fd00:244:{number}::/64 via fd77::{number}" for number in numbers),
         ],
     )
     _ip(
@@ -291,8 +294,8 @@ def _build(prefix: str) -> None:
             "route add ::/0 via fd77::1",
         ],
     )
-    for number, node in enumerate(NODES, start=1):
-        other = 3 - number
+    for number, node in enumerate(nodes, start=1):
+        others = [other for other in numbers if other != number]
         _ip(
             prefix + node,
             [
@@ -303,8 +306,8 @@ def _build(prefix: str) -> None:
                 f"address add 10.244.{number}.1/24 dev pods",
                 f"address add fd00:244:{number}::1/64 dev pods nodad",
                 "link set pods up",
-                f"route add 10.244.{other}.0/24 via 192.168.77.{other}",
-                f"route add fd00:244:{other}::/64 via fd77::{other}",
+                *(f"route add 10.244.{other}.0/24 via 192.168.77.{other}" for other in others),
+                *(f"route add fd00:244:{other}::/64 via fd77::{other}" for other in others),
                 "route add default via 192.168.77.254",
                 "route add ::/0 via fd77::254",
             ],
@@ -354,10 +357,11 @@ def _family(address: str) -> Family:
 
 async def _read(reader: asyncio.StreamReader) -> Answer:
     async with asyncio.timeout(ANSWER_SECONDS):
-        return _parse(await reader.readline())
+        return parse(await reader.readline())
 
 
-def _parse(line: bytes) -> Answer:
+def parse(line: bytes) -> Answer:
+    """What a server said. Raises ConnectionResetError where it said nothing."""
     if not line:
         raise ConnectionResetError("the backend closed the connection")
     backend, seen = line.decode().split()

@@ -68,7 +68,7 @@ class Agent:
 
     def owner(self, node: str | None) -> None:
         """As the speaker says from now on."""
-        macs = frozenset((*(mac(self.net, each) for each in NODES), THIRD))
+        macs = {each: frozenset({mac(self.net, each)}) for each in NODES} | {"node-3": frozenset({THIRD})}
         self.role.owners_changed(OwnersChanged({ip_address(each): node for each in VIP.values()}, macs))
 
     def peers(self, outlook: Outlook) -> None:
@@ -183,11 +183,11 @@ class Wire:
         return [each for each in self._heard if port in (each[TCP].sport, each[TCP].dport)]
 
 
-def segment(net: Net, family: Family, flags: str, port: int, *, source: str = "") -> Any:
-    """A segment of the client's to node-2, of a connection that nobody knows; `source`: by which way it comes."""
+def segment(net: Net, family: Family, flags: str, port: int, *, source: str = "", to: str = NEXT) -> Any:
+    """A segment of the client's to a node, of a connection that nobody knows; `source`: by which way it comes."""
     ip = IP if family == "IPv4" else IPv6
     return (
-        Ether(src=source or mac(net, "client"), dst=mac(net, NEXT))
+        Ether(src=source or mac(net, "client"), dst=mac(net, to))
         / ip(src=CLIENT[family], dst=VIP[family])
         / TCP(sport=port, dport=80, flags=flags, seq=1000, ack=2000)
     )

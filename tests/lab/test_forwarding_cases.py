@@ -10,6 +10,7 @@ from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Protocol
 from tests.lab.forwarding_net import GATEWAY as GATEWAY_HOST
 from tests.lab.forwarding_net import Answer, Net
+from tests.lab.surviving_net import Site
 from tests.unit.forwarding.cases import (
     BRIDGE,
     CASES,
@@ -26,6 +27,7 @@ from tests.unit.forwarding.cases import (
     End,
     To,
     address_of,
+    surviving,
 )
 
 
@@ -38,6 +40,18 @@ async def test_the_kernel_does_as_kubernetes_promises(net: Net, family: Family) 
         for node, forwarder in forwarders.items():
             applied = await forwarder.apply(subject.plan(node))
             assert applied.quarantined == ()
+        wrong.update(await differences(net, subject, family))
+    assert not wrong
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_it_does_so_where_connections_survive(net: Net, family: Family) -> None:
+    await serve(net, family)
+    site = Site(net, slots=31)
+    wrong = {}
+    for subject in map(surviving, CASES):
+        for node in NODES:
+            await site.apply(node, subject.plan(node))
         wrong.update(await differences(net, subject, family))
     assert not wrong
 

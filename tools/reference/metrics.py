@@ -7,18 +7,27 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.forwarding_metrics import ForwardingMetrics
+from heraldlb.agent.metallb_metrics import MetalLBSpeakerCollector
 from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
+from heraldlb.agent.pathways_metrics import PathwaysMetrics
 from heraldlb.agent.tally import Tally
 from heraldlb.allocation.book import PoolBook
 from heraldlb.api.addresspool import AddressPool
+from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import parse_range
 from heraldlb.api.reasons import Reason
+from heraldlb.api.serviceaddress import Holder, ServiceAddress, manifest
 from heraldlb.controller.assignments import Assignments
-from heraldlb.controller.metrics import DECISIONS, AllocationCollector
+from heraldlb.controller.metallb_metrics import MetalLBAllocatorCollector
+from heraldlb.controller.metrics import DECISIONS, DURATIONS, RETRIES, VISITS, AllocationCollector
 from heraldlb.forwarding.mode import Mode, chosen
+from heraldlb.forwarding.pathways import Pathways
+from heraldlb.kube import metrics as api_metrics
+from heraldlb.observability.health import BUILD
 from heraldlb.speaker import courier
 from heraldlb.speaker.membership import Verdict
 from heraldlb.speaker.responder import Outcome
@@ -40,19 +49,69 @@ class MetricRow:
     meaning: str
 
 
-def controller_metrics() -> list[MetricRow]:
+def common_metrics() -> list[Metric]:
+    """The metrics of each of both processes."""
+    # A labelled metric shows its labels once it has been counted under one.
+    BUILD.labels("")
+    api_metrics.REQUESTS.labels("GET", "200")
+    api_metrics.DURATIONS.labels("GET")
+    api_metrics.WATCH_EVENTS.labels("services")
+    api_metrics.WATCH_HEARD.labels("services")
+    return collected(
+        BUILD,
+        api_metrics.REQUESTS,
+        api_metrics.DURATIONS,
+        api_metrics.WATCH_EVENTS,
+        api_metrics.WATCH_HEARD,
+        api_metrics.EVENTS_DROPPED,
+    )
+
+
+def controller_metrics() -> list[Metric]:
     """The metrics of the controller that acts."""
     collector = AllocationCollector()
-    collector.assignments = Assignments()
-    collector.assignments.book = PoolBook([AddressPool("lan", ranges=(parse_range("192.168.1.240"),))])
-    # A labelled metric shows its labels once it has been counted under one.
+    collector.assignments = _assignments()
     DECISIONS.labels(Reason.ADDRESS_ASSIGNED.value)
-    return rows([*DECISIONS.collect(), *collector.collect()])
+    return collected(DECISIONS, DURATIONS, collector, VISITS, RETRIES)
 
 
-def agent_metrics() -> list[MetricRow]:
+def agent_metrics() -> list[Metric]:
     """The metrics of an agent with all its roles."""
-    stats = SpeakerStats(
+    stats, ways = _stats(), PathwaysMetrics()
+    ways.opened(Pathways(), (), 0)
+    return collected(
+        SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
+        ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL), lambda: 0),
+        ForwardingMetrics(),
+        ways,
+    )
+
+
+def metallb_metrics() -> list[Metric]:
+    """What both tell under MetalLB's names."""
+    stats, acting, cluster = _stats(), _assignments(), Cluster()
+    record = ServiceAddress(IPv4Address("192.168.1.240"), "lan", (Holder(NamespacedName("default", "web"), "1"),))
+    body = manifest(record)
+    cluster.records.observe("ADDED", body | {"metadata": {**body["metadata"], "resourceVersion": "1"}})
+    return collected(
+        MetalLBAllocatorCollector(lambda: acting, lambda: False),
+        MetalLBSpeakerCollector(lambda: stats, cluster, "node-1"),
+    )
+
+
+def collected(*collectors: Collector) -> list[Metric]:
+    """All their metrics, in order."""
+    return [metric for collector in collectors for metric in collector.collect()]
+
+
+def _assignments() -> Assignments:
+    made = Assignments()
+    made.book = PoolBook([AddressPool("lan", ranges=(parse_range("192.168.1.240"),))])
+    return made
+
+
+def _stats() -> SpeakerStats:
+    return SpeakerStats(
         standing=Standing.SERVING,
         peers=0,
         alive=0,
@@ -71,12 +130,6 @@ def agent_metrics() -> list[MetricRow]:
         missed=0,
         round_trip=0.0,
     )
-    collectors = (
-        SpeakerCollector(lambda: stats, Tally(Cluster(), "node-1")),
-        ForwarderCollector(Mode.FULL, lambda: chosen(Mode.FULL), lambda: 0),
-        ForwardingMetrics(),
-    )
-    return rows(metric for collector in collectors for metric in collector.collect())
 
 
 def rows(metrics: Iterable[Metric]) -> list[MetricRow]:
@@ -84,8 +137,9 @@ def rows(metrics: Iterable[Metric]) -> list[MetricRow]:
     return [_row(metric) for metric in metrics]
 
 
-def metric_table(found: Iterable[MetricRow]) -> str:
+def metric_table(metrics: Iterable[Metric]) -> str:
     """The metrics as a table."""
+    found = rows(metrics)
     return table(
         ("Metric", "Type", "Labels", "Meaning"),
         ((code(row.name), row.type, "; ".join(map(_label, row.labels)), sentence(row.meaning)) for row in found),

@@ -11,10 +11,17 @@ import yaml
 from heraldlb.api.annotations import ANNOTATIONS, Annotation
 from heraldlb.api.explanations import CONDITION_TYPES, EXPLANATIONS, ConditionType, Event, Explanation, Process
 from heraldlb.api.reasons import Reason
-from heraldlb.api.service_fields import NOT_HONOURED, SERVICE_FIELDS
+from heraldlb.api.service_fields import SERVICE_FIELDS
 from tools.reference import prose
+from tools.reference.cli import cli_sections
 from tools.reference.markdown import code, link, sentence, table
-from tools.reference.metrics import agent_metrics, controller_metrics, metric_table
+from tools.reference.metrics import (
+    agent_metrics,
+    common_metrics,
+    controller_metrics,
+    metallb_metrics,
+    metric_table,
+)
 from tools.reference.schema import column_table, field_table, fields, shared, status_table
 
 ROOT: Final = Path(__file__).parents[2]
@@ -45,7 +52,6 @@ def _sections(definitions: Sequence[Definition]) -> Iterable[str]:
         ("Field", "Acted on by", "Effect"),
         ((code(each.path), ", ".join(each.parts), each.effect) for each in SERVICE_FIELDS),
     )
-    yield f"The forwarder does not act on these yet: {', '.join(map(code, NOT_HONOURED))}."
     yield prose.SERVICE_STATUS
     for definition in definitions:
         yield from _definition(definition)
@@ -60,13 +66,22 @@ def _sections(definitions: Sequence[Definition]) -> Iterable[str]:
     yield prose.REASONS
     for reason in Reason:
         yield _reason(reason, EXPLANATIONS[reason])
+    yield "## Command line"
+    yield prose.COMMAND_LINE
+    yield from cli_sections()
     yield "## Metrics"
     yield prose.METRICS
+    yield "### Metrics of both"
+    yield metric_table(common_metrics())
     yield "### Controller metrics"
     yield metric_table(controller_metrics())
     yield prose.CONTROLLER_METRICS
     yield "### Agent metrics"
     yield metric_table(agent_metrics())
+    yield prose.AGENT_METRICS
+    yield "### MetalLB's names"
+    yield prose.METALLB_METRICS
+    yield metric_table(metallb_metrics())
 
 
 def _annotation(annotation: Annotation) -> str:

@@ -17,7 +17,7 @@ Service of `type: LoadBalancer`; all else on this page is optional.
 
 [Annotations](#annotations) · [Service fields](#service-fields) · [AddressPool](#addresspool) ·
 [L2Announcement](#l2announcement) · [ServiceAddress](#serviceaddress) · [Conditions](#conditions) ·
-[Events](#events) · [Reasons](#reasons) · [Metrics](#metrics)"""
+[Events](#events) · [Reasons](#reasons) · [Command line](#command-line) · [Metrics](#metrics)"""
 
 ANNOTATIONS: Final = """\
 On a Service, all optional. They say which address you want; what cannot be met is refused with a
@@ -65,7 +65,8 @@ SHARED_TYPES: Final[Mapping[str, str]] = {
 }
 
 CONDITIONS: Final = """\
-What holds of an object now, in `status.conditions`; `kubectl describe` shows them with a message. To wait for
+What holds of an object now, in `status.conditions`; `kubectl describe` shows them with a message, but not a
+Service's: `kubectl get service NAME -o yaml`. To wait for
 one: `kubectl wait addresspool/lan --for=condition=Ready`."""
 
 EVENTS: Final = """\
@@ -78,10 +79,30 @@ as an Event's and as a label of metrics. The message beside it has the particula
 that were considered and says of each why it did not serve; where several say no, the reason is that of the pool
 that came nearest."""
 
+COMMAND_LINE: Final = """\
+The Python package brings `kubectl-herald`; where that is on the `PATH`, kubectl runs it as `kubectl herald`. It
+needs Python 3.11 or newer and kubectl's credentials; what those may not read it says, and tells the rest. Herald's
+image has it, too: run in a controller's pod, by `kubectl exec`, it uses the rights of the controller, which may
+not read pods, EndpointSlices and Events.
+
+Tables are for people, and may change; `-o json` and `-o yaml` are for scripts, and get new fields but lose none.
+Lines are wrapped and coloured on a terminal only, and not coloured where `NO_COLOR` is set."""
+
 METRICS: Final = """\
 For Prometheus, at `/metrics`: the controller on port 7472, each agent on port 7473, beside the usual metrics of
-a Python process."""
+a Python process. Times are in seconds and sizes in single things; counters begin at 0 when the process does.
+
+[Monitoring](monitoring.md) has the dashboard, the alerts and how to scrape, and what `/livez` and `/readyz`
+beside them say."""
 
 CONTROLLER_METRICS: Final = """\
 The label `reason` is one of the [reasons](#reasons). A replica that stands by has no figures of pools and
 waiting Services."""
+
+AGENT_METRICS: Final = """\
+The label `address` has as many values as the node announces addresses, and goes when the address does."""
+
+METALLB_METRICS: Final = """\
+Told besides with `metrics.metallbNames: true` in the chart, or `--metallb-metrics`, so that dashboards and alerts
+made for MetalLB go on. What MetalLB tells of BGP and BFD has no counterpart. `metallb_k8s_client_*` come from the
+controller only."""

@@ -33,6 +33,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{- /* Of pods: what changes with every version of the chart would restart agents for nothing. */}}
+{{- define "heraldlb.podLabels" -}}
+{{ include "heraldlb.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
 {{- /* Names of what a component owns. */}}
 {{- define "heraldlb.controller.name" -}}
 {{ include "heraldlb.fullname" . }}-controller
@@ -60,6 +67,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   value: {{ .Values.logging.level | quote }}
 - name: HERALD_LOG_FORMAT
   value: {{ .Values.logging.format | quote }}
+- name: HERALD_METALLB_METRICS
+  value: {{ .Values.metrics.metallbNames | quote }}
+{{- include "heraldlb.apiServerEnv" . }}
+{{- end }}
+
+{{- /* Begins with a new line, unless there is nothing to say. */}}
+{{- define "heraldlb.apiServerEnv" }}
 {{- if .Values.apiServer.host }}
 - name: KUBERNETES_SERVICE_HOST
   value: {{ .Values.apiServer.host | quote }}
@@ -84,4 +98,50 @@ readinessProbe:
     port: metrics
   periodSeconds: 5
   timeoutSeconds: 5
+{{- end }}
+
+{{- /* For containers that need nothing of the node: the restricted Pod Security standard. */}}
+{{- define "heraldlb.restrictedPod" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "heraldlb.restrictedContainer" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- /* Where pods go that run once: wherever the controller may. */}}
+{{- define "heraldlb.placement" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.controller.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.controller.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* What is there for as long as a hook runs. */}}
+{{- define "heraldlb.hook" -}}
+helm.sh/hook: {{ .hook }}
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{- /* Figures of agents are read by node. */}}
+{{- define "heraldlb.nodeLabel" -}}
+- action: replace
+  sourceLabels: [__meta_kubernetes_pod_node_name]
+  targetLabel: node
 {{- end }}

@@ -175,7 +175,8 @@ class ForwardingRole:
         applied = await self._forwarder.apply(self._plan, None if everything else touched)
         now = time.time()
         self.metrics.pending = len(self._touched)
-        self.metrics.synced(applied, full=everything, started=started, now=now, services=len(self._plan.services))
+        sizes = {"services": len(self._plan.services), "frontends": len(self._plan.claims)}
+        self.metrics.synced(applied, full=everything, started=started, now=now, **sizes)
         self.metrics.programmed(triggers, changes=len(touched), now=now)
         self._tell((*applied.quarantined, *self._planner.failed))
         for follower in self._followers:

@@ -25,6 +25,7 @@ class ForwardingMetrics(Collector):
         """When one did."""
         self._synced_at = 0.0
         self._services = 0
+        self._frontends = 0
         self._unforwarded = 0
         self._durations = Histogram(
             "heraldlb_forwarder_sync_duration_seconds",
@@ -61,10 +62,13 @@ class ForwardingMetrics(Collector):
         for kind in ("full", "partial"):
             self._durations.labels(kind)
 
-    def synced(self, applied: Applied, *, full: bool, started: float, now: float, services: int) -> None:
+    def synced(
+        self, applied: Applied, *, full: bool, started: float, now: float, services: int, frontends: int
+    ) -> None:
         """The kernel has everything that had changed by `started`."""
         self._synced_at = now
         self._services = services
+        self._frontends = frontends
         self._durations.labels("full" if full else "partial").observe(max(now - started, 0.0))
         self._elements.inc(applied.elements)
         self._transactions.inc(applied.transactions)
@@ -90,6 +94,7 @@ class ForwardingMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """One scrape."""
         yield _gauge("services", "Services that this node forwards.", self._services)
+        yield _gauge("frontends", "Addresses with protocol and port that it forwards from.", self._frontends)
         yield _gauge(
             "services_refused",
             "Services that it cannot forward as it should; each has an Event.",

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from heraldlb.agent.tally import Tally
 from heraldlb.forwarding.mode import Mode, Stance
+from heraldlb.speaker.courier import BAD_SIGNATURE, MALFORMED
+from heraldlb.speaker.membership import Verdict
+from heraldlb.speaker.responder import Outcome
 from heraldlb.speaker.standing import ELIGIBLE, Standing
 from heraldlb.speaker.stats import SpeakerStats
+
+_MESSAGES: Final[Mapping[str, int]] = dict.fromkeys((*Verdict, MALFORMED, BAD_SIGNATURE), 0)
+_FRAMES: Final[Mapping[str, int]] = dict.fromkeys(Outcome, 0)
 
 
 class SpeakerCollector(Collector):
@@ -44,6 +51,7 @@ class SpeakerCollector(Collector):
         yield _counter(
             "handovers", "Addresses taken over from a node that lives or said goodbye.", self._tally.handovers
         )
+        yield from self._tally.durations.collect()
         yield _counter("conflicts", "Strangers found to claim an address of this node.", self._tally.conflicts)
         yield _counter(
             "client_updates",
@@ -60,8 +68,10 @@ class SpeakerCollector(Collector):
                 "heartbeat_round_trip_seconds", "To a peer and back, smoothed over peers.", stats.round_trip
             )
         yield _counter("send_errors", "Frames and heartbeats that the kernel did not take.", stats.send_errors)
-        yield _labelled("messages", "Membership datagrams by what became of them.", stats.messages)
-        yield _labelled("frames", "ARP and neighbour discovery frames by what became of them.", stats.frames)
+        yield _labelled("messages", "Membership datagrams by what became of them.", {**_MESSAGES, **stats.messages})
+        yield _labelled(
+            "frames", "ARP and neighbour discovery frames by what became of them.", {**_FRAMES, **stats.frames}
+        )
         yield from _addresses(stats)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
+from heraldlb.agent.bystanding import Bystander
 from heraldlb.agent.cilium import CiliumConfig
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.detouring import DetourRole
@@ -20,13 +21,16 @@ from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.agent.keyfile import KeyFile
 from heraldlb.agent.lostnodes import LostNodes
+from heraldlb.agent.metallb_metrics import MetalLBSpeakerCollector
 from heraldlb.agent.metrics import ForwarderCollector, SpeakerCollector
+from heraldlb.agent.pathways import PathwaysRole
 from heraldlb.agent.pinging import PingRole
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.agent.settings import FORWARDER, SPEAKER, AgentSettings
 from heraldlb.agent.speaking import SpeakingRole
 from heraldlb.agent.staleflows import StaleFlowsRole
 from heraldlb.agent.statuses import AnnouncementStatuses
+from heraldlb.agent.surviving import SurvivalRole
 from heraldlb.agent.switching import ForwardingSwitch
 from heraldlb.agent.tally import Tally
 from heraldlb.agent.uninstalling import Uninstalling
@@ -35,7 +39,7 @@ from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.servicecidrs import ServiceCIDR
-from heraldlb.forwarding import cleanup, detour, ping
+from heraldlb.forwarding import cleanup, detour, ping, survivaltables, tunnelrules, vxlan
 from heraldlb.forwarding.evidence import gather, glance
 from heraldlb.forwarding.forwarder import Forwarder
 from heraldlb.forwarding.healthserver import HealthServer
@@ -75,6 +79,8 @@ class ProcessSettings:
 
     kubeconfig: str | None
     metrics_address: str
+    metallb_metrics: bool = False
+    """Tell under MetalLB's names as well."""
 
 
 async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
@@ -82,9 +88,11 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
     configuration = await credentials.load(process.kubeconfig)
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(Api(configuration))
-        agent = Agent(api, settings)
-        await stack.enter_async_context(serve(process.metrics_address, Probe(agent.live, agent.ready)))
-        feed = await stack.enter_async_context(Feed(api, configuration, agent.subscriptions()))
+        agent = Agent(api, settings, metallb_metrics=process.metallb_metrics)
+        feed = Feed(api, configuration, agent.subscriptions())
+        probe = Probe(lambda: agent.live() or feed.stalled(), lambda: agent.ready() or feed.silent())
+        await stack.enter_async_context(serve(process.metrics_address, probe))
+        await stack.enter_async_context(feed)
         working = asyncio.create_task(agent.work(feed), name="agent")
         stopping = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -100,9 +108,11 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
 class Agent:
     """The roles of one node, and what feeds them."""
 
-    def __init__(self, api: Api, settings: AgentSettings) -> None:
+    def __init__(self, api: Api, settings: AgentSettings, *, metallb_metrics: bool = False) -> None:
         """Raises KeyFileError."""
         self._api = api
+        self._node_name = settings.node_name
+        self._metallb_metrics = metallb_metrics
         self._cluster = Cluster()
         self._recorder = Recorder(api, AGENT_NAME, settings.node_name)
         self._rulebook = Rulebook(self._cluster, settings)
@@ -117,6 +127,17 @@ class Agent:
         self._forwarding: ForwardingRole | None = None
         self._lost_nodes = LostNodes(api, self._cluster, self._services_changed)
         self._stale_flows = StaleFlowsRole()
+        self._pathways = PathwaysRole(
+            self._cluster,
+            settings.node_name,
+            settings.tunnel,
+            self._nft,
+            lambda ways: self._survival.ways_changed(ways),
+            self._recorder.record,
+        )
+        self._survival = SurvivalRole(
+            self._cluster, settings.node_name, self._nft, self._pathways.want, self._recorder.record
+        )
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:
             self._add_speaker(settings)
@@ -128,16 +149,22 @@ class Agent:
             self._uninstalling = Uninstalling(api, settings.daemon_set)
             self._work.append(self._uninstalling.run)
 
-    def live(self) -> bool:
-        """Whether the speaker's loop turns."""
-        return self._speaker is None or not self._supplied.is_set() or self._speaker.health() < STUCK
+    def live(self) -> str:
+        """Why the speaker needs a new start, or nothing."""
+        if self._speaker is None or not self._supplied.is_set() or (stuck := self._speaker.health()) < STUCK:
+            return ""
+        return f"the speaker has been stuck for {stuck:.0f} s"
 
-    def ready(self) -> bool:
-        """Whether the roles have been supplied with the cluster's state."""
+    def ready(self) -> str:
+        """Why the roles do not yet do what the cluster asks for, or nothing."""
         stance = self._switch.stance
-        if not self._supplied.is_set() or stance is None:
-            return False
-        return not stance.forwards or self._forwarding is None or self._forwarding.applied.is_set()
+        if not self._supplied.is_set():
+            return "waiting for the API server's lists"
+        if stance is None:
+            return "looking for other service proxies"
+        if stance.forwards and self._forwarding is not None and not self._forwarding.applied.is_set():
+            return "forwarding rules are not applied yet"
+        return ""
 
     def subscriptions(self) -> list[Subscription]:
         """What to mirror, and whom to tell."""
@@ -163,11 +190,15 @@ class Agent:
             # Netlink is read synchronously at the start, for which this thread's event loop is no place.
             await asyncio.to_thread(self._speaker.start)
             REGISTRY.register(SpeakerCollector(self._speaker.stats, self._tally))
+            if self._metallb_metrics:
+                names = MetalLBSpeakerCollector(self._speaker.stats, self._cluster, self._node_name)
+                REGISTRY.register(names)
         REGISTRY.register(
             ForwarderCollector(self._switch.mode, lambda: self._switch.stance, lambda: self._stale_flows.deleted)
         )
         if self._forwarding is not None:
             REGISTRY.register(self._forwarding.metrics)
+            REGISTRY.register(self._pathways.metrics)
         self._supplied.set()
         async with asyncio.TaskGroup() as tasks:
             for work in self._work:
@@ -178,6 +209,8 @@ class Agent:
         if self._speaker is not None and self._supplied.is_set():
             await asyncio.to_thread(self._speaker.close)
         await self._recorder.flush()
+        if self._statuses is not None:
+            self._statuses.journal.write()
 
     async def clean_up(self) -> None:
         """Once nothing runs any more: leave no rule on the node, if no other agent will follow."""
@@ -185,8 +218,11 @@ class Agent:
             return
         try:
             await self._nft.apply(cleanup.removal())
-        except NftError as error:
-            log.warning("Herald's tables could not be removed; run heraldlb cleanup on the node: %s", error)
+            await asyncio.to_thread(vxlan.remove)
+        except (NftError, OSError) as error:
+            log.warning(
+                "what Herald has in the kernel is not all removed; run heraldlb cleanup on the node: %s", error
+            )
         else:
             log.info("Herald is uninstalled: its tables are removed")
 
@@ -241,10 +277,18 @@ class Agent:
             self._recorder.record,
             Forwarder(self._nft, KernelReader()),
             self._watch,
-            [health_checks, self._stale_flows],
+            [health_checks, self._stale_flows, self._survival],
         )
+        for table in survivaltables.TABLES:
+            self._watch.subscribe(table, self._survival.touched)
+        self._watch.subscribe(tunnelrules.TABLE, self._pathways.touched)
         if mode is not Mode.OFF:
             self._forwarding = role
+
+        async def remove() -> None:
+            await self._survival.remove()
+            await role.remove()
+
         switch = ForwardingSwitch(
             mode,
             settings.node_name,
@@ -252,10 +296,11 @@ class Agent:
             lambda closely: gather(closely=closely),
             glance,
             CiliumConfig(self._api).replaces,
-            work=[role.run, health_checks.run, self._stale_flows.run],
-            remove=role.remove,
+            work=[role.run, health_checks.run, self._stale_flows.run, self._survival.run],
+            remove=remove,
         )
-        self._work.append(switch.run)
+        bystander = Bystander(self._cluster, settings.node_name, lambda: switch.stance, self._recorder.record)
+        self._work += [switch.run, bystander.run, self._pathways.run]
         return switch
 
     def _witness(self) -> float | None:
@@ -272,6 +317,7 @@ class Agent:
         elif isinstance(change, OwnersChanged):
             if self._detours is not None:
                 self._detours.owners_changed(change)
+            self._survival.owners_changed(change)
         elif self._statuses is not None:
             self._tally.take(change)
             self._statuses.take(change)
@@ -309,6 +355,8 @@ class Agent:
         self._lost_nodes.look()
         if self._detours is not None:
             self._detours.touch()
+        self._survival.touch()
+        self._pathways.touch()
         if (forwarding := self._at_work()) is not None:
             forwarding.touch()
 
@@ -325,6 +373,7 @@ class Agent:
 
     def _record_changed(self, change: Change[ServiceAddress]) -> None:
         self._cluster.record_changed(change)
+        self._tally.record_changed(change, time.time())
         if self._speaking is not None:
             self._speaking.touch(record.address for record in (change.before, change.after) if record is not None)
         if self._statuses is not None and change.after is not None:

@@ -22,6 +22,9 @@ _FOUND: Final[Mapping[Ineligible, tuple[Hindrance, ...]]] = {
 """In the agent's words. For those that are no candidates, objects say why."""
 
 
+_OPENING: Final = "no node can announce it ("
+
+
 def refusal(
     cluster: Cluster, record: ServiceAddress, under: Rules, found: Mapping[str, Ineligible], silent: Iterable[str]
 ) -> str | None:
@@ -43,4 +46,15 @@ def refusal(
         words = ", ".join(words for hindrance, words in HINDRANCES.items() if hindrance in hindered)
         nodes_by_words.setdefault(words, []).append(name)
     listed = "; ".join(f"{', '.join(names)}: {words}" for words, names in nodes_by_words.items())
-    return f"no node can announce it ({listed})"
+    return f"{_OPENING}{listed})"
+
+
+def hindrances_told(message: str) -> dict[str, tuple[Hindrance, ...]]:
+    """What a message of `refusal`, or one that ends with it, says of each node; nothing where it is no such."""
+    _, opening, rest = message.partition(_OPENING)
+    found: dict[str, tuple[Hindrance, ...]] = {}
+    for part in rest.removesuffix(")").split("; ") if opening else ():
+        names, _, words = part.partition(": ")
+        told = tuple(hindrance for hindrance, text in HINDRANCES.items() if text in words)
+        found |= dict.fromkeys(names.split(", "), told)
+    return found

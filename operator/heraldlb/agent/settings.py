@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from heraldlb.api.objects import NamespacedName
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import ForwardingSettings
+from heraldlb.forwarding.overlay import TunnelSettings
 from heraldlb.speaker import constants
 
 SPEAKER, FORWARDER = "speaker", "forwarder"
@@ -40,3 +41,5 @@ class AgentSettings:
     forwarding_mode: Mode = Mode.AUTO
     """Who forwards Services; without the role `forwarder` it counts as `off`."""
     forwarding: ForwardingSettings = field(default_factory=ForwardingSettings)
+    tunnel: TunnelSettings = field(default_factory=TunnelSettings)
+    """To nodes on other network segments, where Services ask for surviving connections."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from heraldlb.agent.announceable import holders
 from heraldlb.agent.cluster import Cluster
+from heraldlb.agent.journal import Journal
 from heraldlb.agent.refusals import refusal
 from heraldlb.agent.rulebook import Rulebook
 from heraldlb.api.conditions import Condition, merge
@@ -63,6 +64,7 @@ class AnnouncementStatuses:
         self._sharers: dict[IPAddress, tuple[str, ...]] = {}
         self._unsettled: dict[IPAddress, asyncio.TimerHandle] = {}
         self._queue: WorkQueue[IPAddress] = WorkQueue()
+        self.journal = Journal()
 
     def take(self, change: AddressChange) -> None:
         """A change that the speaker reported. To be called in the event loop."""
@@ -92,9 +94,9 @@ class AnnouncementStatuses:
                 if isinstance(change, Withdrawn):
                     self._sharers.pop(change.address, None)
         if isinstance(change, Announcing):
-            log.info("announcing %s on %s", change.address, change.interface)
+            self.journal.announced(change.address, change.interface)
         elif isinstance(change, Withdrawn):
-            log.info("no longer announcing %s; now: %s", change.address, change.new_owner or "nobody")
+            self.journal.withdrawn(change.address, change.new_owner)
         self._queue.mark(change.address)
 
     def reconsider(self, addresses: Iterable[IPAddress]) -> None:
@@ -254,6 +256,8 @@ class AnnouncementStatuses:
         return f", taken over from {node}{lost}"
 
     def _tell(self, address: IPAddress, reason: Reason, note: str, *, warning: bool = False) -> None:
+        if warning:
+            log.warning("%s", note, extra={"reason": reason.value})
         record = self._cluster.record(address)
         for service in holders(self._cluster, record) if record is not None else ():
             subject = Subject("v1", "Service", service.id, service.uid)

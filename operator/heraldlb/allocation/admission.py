@@ -81,6 +81,8 @@ class Refusal:
 
     reason: Reason
     message: str
+    verdicts: tuple[Verdict, ...] = ()
+    """What the pools said, one by one, if any was asked."""
 
     @classmethod
     def walk(cls, subject: str, verdicts: Sequence[Verdict], reason: Reason | None = None) -> Refusal:
@@ -88,7 +90,7 @@ class Refusal:
         nearest = max(verdicts, key=lambda verdict: _nearness(verdict.reason))
         listed = "; ".join(map(str, verdicts[:LISTED_POOLS]))
         more = f"; and {len(verdicts) - LISTED_POOLS} more pools" if len(verdicts) > LISTED_POOLS else ""
-        return cls(reason or nearest.reason, f"{subject}: {listed}{more}")
+        return cls(reason or nearest.reason, f"{subject}: {listed}{more}", tuple(verdicts))
 
 
 def quarantined_in(booked: BookedPool, ledger: Ledger, family: Family) -> list[IPAddress]:

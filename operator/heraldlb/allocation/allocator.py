@@ -42,6 +42,20 @@ class Outcome:
     waiting: bool
 
 
+def offer(
+    booked: BookedPool, request: Request, family: Family, book: PoolBook, ledger: Ledger
+) -> Grant | tuple[Verdict, ...]:
+    """What one pool by itself answers: the address that the Service would get, beside what it holds, or why none.
+
+    Whether the Service asks for another pool is left out of account.
+    """
+    if (wanted := request.wanted(family)) is not None:
+        answer = _offer_named(booked, request, wanted, book, ledger)
+        return answer if isinstance(answer, Grant) else (answer,)
+    result = _serve_from([booked], request, family, book, ledger)
+    return result if isinstance(result, Grant) else result.verdicts
+
+
 def holding_of(request: Request) -> Holding:
     """The terms on which the request would hold an address."""
     return Holding(request.service, request.uid, request.ports, request.sharing_key, request.backend)
@@ -217,22 +231,28 @@ def _share(
 
 def _serve_named(request: Request, wanted: IPAddress, book: PoolBook, ledger: Ledger) -> Grant | Refusal:
     owner = book.owner(wanted)
-    walk = []
+    walk: list[Verdict] = []
     for booked in book:
-        if booked is not owner:
-            walk.append(Verdict.lacks(booked, wanted))
-            continue
-        verdict = admit(booked, request, family_of(wanted), ledger, asked_for=True)
-        if verdict is None and (found := obstacle(holding_of(request), wanted, booked, ledger)):
-            verdict = Verdict(booked.pool.name, found.reason, found.message)
-        verdict = verdict or within_quota(booked, request, ledger, joining=wanted)
-        if verdict is None:
-            return Grant(wanted, booked.pool.name)
-        walk.insert(0, verdict)
+        answer = _offer_named(booked, request, wanted, book, ledger)
+        if isinstance(answer, Grant):
+            return answer
+        walk.insert(0 if booked is owner else len(walk), answer)
     if not walk:
         return Refusal(Reason.NO_POOL, f"{wanted} cannot be given: there is no AddressPool")
     reason = walk[0].reason if owner is not None else Reason.ADDRESS_NOT_IN_ANY_POOL
     return Refusal.walk(f"{wanted} cannot be given", walk, reason)
+
+
+def _offer_named(
+    booked: BookedPool, request: Request, wanted: IPAddress, book: PoolBook, ledger: Ledger
+) -> Grant | Verdict:
+    if booked is not book.owner(wanted):
+        return Verdict.lacks(booked, wanted)
+    verdict = admit(booked, request, family_of(wanted), ledger, asked_for=True)
+    if verdict is None and (found := obstacle(holding_of(request), wanted, booked, ledger)):
+        verdict = Verdict(booked.pool.name, found.reason, found.message)
+    verdict = verdict or within_quota(booked, request, ledger, joining=wanted)
+    return verdict or Grant(wanted, booked.pool.name)
 
 
 def _refused(request: Request, held: dict[Family, Grant], refusals: list[Refusal]) -> Outcome:

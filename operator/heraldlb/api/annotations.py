@@ -1,6 +1,7 @@
 """The annotations that a Service may carry, explained: rows of `docs/reference.md`.
 
-Their names are in `group`; what they ask for is read in `allocation.requests` and `forwarding.schedulers`.
+Their names are in `group`; what they ask for is read in `allocation.requests`, `forwarding.schedulers` and
+`forwarding.survivors`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from heraldlb.api.group import (
     ADDRESS_POOL_ANNOTATION,
     ADDRESSES_ALIASES,
     ADDRESSES_ANNOTATION,
+    CONNECTION_SURVIVAL_ANNOTATION,
     NODE_WEIGHTS_ANNOTATION,
     SCHEDULER_ANNOTATION,
     SHARING_ANNOTATION,
@@ -83,5 +85,15 @@ ANNOTATIONS: Final = (
         " but `random`, `rr` and `lc`. Nodes that are not named have the weight of their label"
         " `heraldlb.io/weight`, or 1. With weight 0, pods get no new connections while others can serve.",
         "node-1=3,node-2=1",
+    ),
+    Annotation(
+        CONNECTION_SURVIVAL_ANNOTATION,
+        "`true` or `false`.",
+        "Whether TCP and UDP connections to the load balancer's addresses go on when another node announces them,"
+        " also after the death of the one that did; the default is the installation's"
+        " `agent.forwarding.connectionSurvival`. Endpoints then see the client's own address, and answer past the"
+        " announcing node. Not together with session affinity or `externalTrafficPolicy: Local`."
+        " A packet's path, and what it asks of the network: [Connection survival](connection-survival.md).",
+        "true",
     ),
 )

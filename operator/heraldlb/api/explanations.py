@@ -309,6 +309,14 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             "Correct or remove the label.",
             event=Event(Process.AGENT, warning=True, kind="Node"),
         ),
+        Reason.CONNECTION_SURVIVAL_REFUSED: Explanation(
+            "The annotation `heraldlb.io/connection-survival` asks for what cannot be given: together with session"
+            " affinity, with `externalTrafficPolicy: Local`, with endpoints that are on no node of the cluster, for"
+            " a port of SCTP, where another service proxy forwards, or with rules that a node's kernel refuses."
+            " What it cannot be given for is forwarded as without the annotation.",
+            "Change the field that the message names, or remove the annotation.",
+            event=Event(Process.AGENT, warning=True),
+        ),
         Reason.FORWARDER_CHANGED: Explanation(
             "The agent of the node has begun to forward Services, or leaves that to another service proxy from now"
             " on. No connection is interrupted.",
@@ -322,6 +330,13 @@ EXPLANATIONS: Final[Mapping[Reason, Explanation]] = MappingProxyType(
             " an address, and see no failover.",
             "Set `ipvs.strictARP: true` in kube-proxy's configuration and restart it, or set"
             " `net.ipv4.conf.all.arp_ignore=1` and `net.ipv4.conf.all.arp_announce=2` on every node.",
+            event=Event(Process.AGENT, warning=True, kind="Node"),
+        ),
+        Reason.NODES_UNREACHABLE: Explanation(
+            "Services ask for surviving connections, and the node has no way to pass packets on to some others:"
+            " they share no network segment with it, and the kernel makes no tunnel to them. Connections that need"
+            " the way are not kept; everything else is served as before.",
+            "Do what the message says; most often the kernel lacks the module `vxlan`.",
             event=Event(Process.AGENT, warning=True, kind="Node"),
         ),
     }

@@ -16,6 +16,7 @@ SHARING_KEY_ANNOTATION: Final = f"{GROUP}/sharing-key"
 SHARING_ANNOTATION: Final = f"{GROUP}/sharing"
 SCHEDULER_ANNOTATION: Final = f"{GROUP}/scheduler"
 NODE_WEIGHTS_ANNOTATION: Final = f"{GROUP}/node-weights"
+CONNECTION_SURVIVAL_ANNOTATION: Final = f"{GROUP}/connection-survival"
 
 ADDRESSES_ALIASES: Final = (
     "metallb.io/loadBalancerIPs",

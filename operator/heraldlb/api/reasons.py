@@ -45,8 +45,10 @@ class Reason(StrEnum):
     SCHEDULER_REFUSED = "SchedulerRefused"
     INVALID_WEIGHT = "InvalidWeight"
     INVALID_NODE_WEIGHT = "InvalidNodeWeight"
+    CONNECTION_SURVIVAL_REFUSED = "ConnectionSurvivalRefused"
     FORWARDER_CHANGED = "ForwarderChanged"
     KERNEL_ANSWERS_ARP = "KernelAnswersARP"
+    NODES_UNREACHABLE = "NodesUnreachable"
 
 
 class Hindrance(StrEnum):

@@ -96,12 +96,28 @@ SERVICE_FIELDS: Final = (
         (Part.SPEAKER, Part.FORWARDER),
         "Kubernetes then marks every pod of the Service ready, and Herald treats it so.",
     ),
+    ServiceField(
+        "spec.sessionAffinity",
+        (Part.FORWARDER,),
+        "`ClientIP`: a client goes where it went before, at every address of the Service; on another node, too,"
+        " as long as the endpoints are the same.",
+    ),
+    ServiceField(
+        "spec.sessionAffinityConfig",
+        (Part.FORWARDER,),
+        "`clientIP.timeoutSeconds`: for how long after its last new connection a client is remembered.",
+    ),
+    ServiceField(
+        "spec.loadBalancerSourceRanges",
+        (Part.FORWARDER,),
+        "Only clients in these CIDRs may connect to the load-balancer addresses; others' packets are dropped."
+        " Without one of the client's family, or with one that holds everybody, all may. An entry that is no CIDR"
+        " admits nobody.",
+    ),
+    ServiceField(
+        "spec.healthCheckNodePort",
+        (Part.FORWARDER,),
+        "Answered with kube-proxy's text wherever node ports are served: 200 where the node has a ready endpoint,"
+        " else 503.",
+    ),
 )
-
-NOT_HONOURED: Final = (
-    "spec.sessionAffinity",
-    "spec.sessionAffinityConfig",
-    "spec.loadBalancerSourceRanges",
-    "spec.healthCheckNodePort",
-)
-"""What the forwarder does not act on yet, and another service proxy would."""

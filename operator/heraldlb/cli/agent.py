@@ -15,6 +15,7 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.cli import options
 from heraldlb.forwarding.mode import Mode
 from heraldlb.forwarding.node import PRIMARY, ForwardingSettings
+from heraldlb.forwarding.overlay import DEFAULT_ID, DEFAULT_PORT, MAX_ID, TunnelSettings
 from heraldlb.forwarding.schedulers import Scheduler, SchedulingError, scheduler_named
 from heraldlb.speaker import constants
 from heraldlb.speaker.settings import SpeakerSettings
@@ -133,9 +134,30 @@ def _namespaced(ctx: click.Context, param: click.Parameter, value: str) -> Names
     callback=_scheduler,
     help=f"How connections are spread where a Service does not say: {', '.join(Scheduler)}.",
 )
+@options.option(
+    "--connection-survival/--no-connection-survival",
+    envvar="HERALD_CONNECTION_SURVIVAL",
+    default=False,
+    help="Let connections outlive the node that announces their address, of Services that do not say.",
+)
+@options.option(
+    "--tunnel-port",
+    envvar="HERALD_TUNNEL_PORT",
+    type=click.IntRange(1, 65_535),
+    default=DEFAULT_PORT,
+    help="UDP port of the tunnel between nodes that share no network segment, used where connections survive.",
+)
+@options.option(
+    "--tunnel-id",
+    envvar="HERALD_TUNNEL_ID",
+    type=click.IntRange(1, MAX_ID),
+    default=DEFAULT_ID,
+    help="VXLAN network identifier of that tunnel.",
+)
 def agent(
     kubeconfig: str | None,
     metrics_address: str,
+    metallb_metrics: bool,
     log_level: str,
     log_format: Any,
     node_name: str | None,
@@ -152,6 +174,9 @@ def agent(
     forwarding_mode: str,
     node_port_addresses: str,
     scheduler: Scheduler,
+    connection_survival: bool,
+    tunnel_port: int,
+    tunnel_id: int,
 ) -> None:
     """Announce addresses on layer 2 and forward Services on one node.
 
@@ -179,7 +204,9 @@ def agent(
             forwarding=ForwardingSettings(
                 node_port_addresses=tuple(part.strip() for part in node_port_addresses.split(",") if part.strip()),
                 scheduler=scheduler,
+                connection_survival=connection_survival,
             ),
+            tunnel=TunnelSettings(tunnel_port, tunnel_id),
         )
         SpeakerSettings(name, b"x" * 32, membership_port, heartbeat_interval, failure_timeout)
     except ValueError as error:
@@ -187,7 +214,8 @@ def agent(
 
     async def run(stop: asyncio.Event) -> None:
         try:
-            await process.run(settings, process.ProcessSettings(kubeconfig or None, metrics_address), stop)
+            around = process.ProcessSettings(kubeconfig or None, metrics_address, metallb_metrics)
+            await process.run(settings, around, stop)
         except KeyFileError as error:
             raise click.UsageError(str(error)) from error
 

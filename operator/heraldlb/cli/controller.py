@@ -47,6 +47,7 @@ def controller(
     load_balancer_class: str,
     default_class: bool,
     metrics_address: str,
+    metallb_metrics: bool,
     log_level: str,
     log_format: Any,
     annotation_aliases: bool,
@@ -64,5 +65,5 @@ def controller(
         name=lease_name,
         identity=identity or socket.gethostname(),
     )
-    around = process.ProcessSettings(kubeconfig or None, lease, metrics_address)
+    around = process.ProcessSettings(kubeconfig or None, lease, metrics_address, metallb_metrics)
     options.run(lambda stop: process.run(settings, around, stop), log_level, log_format)

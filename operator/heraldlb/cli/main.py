@@ -10,8 +10,10 @@ from heraldlb import __version__
 
 _COMMANDS = {
     "agent": "heraldlb.cli.agent",
+    "apply-crds": "heraldlb.cli.apply_crds",
     "cleanup": "heraldlb.cli.cleanup",
     "controller": "heraldlb.cli.controller",
+    "selftest": "heraldlb.cli.selftest",
 }
 
 
@@ -24,7 +26,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
+        command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
         return command if isinstance(command, click.Command) else None
 
 

@@ -47,21 +47,30 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return value
 
 
+kubeconfig = option(
+    "--kubeconfig",
+    envvar="KUBECONFIG",
+    type=click.Path(dir_okay=False),
+    help="Credentials file. Without it: the pod's ServiceAccount, then ~/.kube/config.",
+)
+
+
 def shared(metrics_port: int) -> Callable[[F], F]:
     """The options of connection, metrics and logging."""
     options = [
-        option(
-            "--kubeconfig",
-            envvar="KUBECONFIG",
-            type=click.Path(dir_okay=False),
-            help="Credentials file. Without it: the pod's ServiceAccount, then ~/.kube/config.",
-        ),
+        kubeconfig,
         option(
             "--metrics-address",
             envvar="HERALD_METRICS_ADDRESS",
             default=f"[::]:{metrics_port}",
             callback=_address,
             help="HOST:PORT of /metrics, /livez and /readyz; empty: none.",
+        ),
+        option(
+            "--metallb-metrics/--no-metallb-metrics",
+            envvar="HERALD_METALLB_METRICS",
+            default=False,
+            help="Tell what MetalLB tells under its names as well, for dashboards that were made for it.",
         ),
         option(
             "--log-level",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from heraldlb.allocation.sharing import blocker
 from heraldlb.api.addresspool import AddressPool
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
+from heraldlb.api.reasons import Reason
 from heraldlb.api.serviceaddress import Holder, Reservation, ServiceAddress
 from heraldlb.controller.keeping import Ended, Keeping
 
@@ -37,12 +39,17 @@ class Assignments:
         self.ledger = Ledger()
         self._keeping = Keeping(self.ledger)
         self._waiting: dict[NamespacedName, tuple[str, NamespacedName]] = {}
+        self._refused: dict[NamespacedName, Reason] = {}
         self.given = 0
         """How often a Service was given an address that it did not have: others may now wait for other reasons."""
 
     def waiting(self) -> list[NamespacedName]:
         """Services whose request could be met, or met in full, when addresses or pools come; oldest first."""
         return sorted(self._waiting, key=self._waiting.__getitem__)
+
+    def refused(self) -> Counter[Reason]:
+        """How many Services do not have what they ask for, by why."""
+        return Counter(self._refused.values())
 
     def replace_pools(self, pools: Iterable[AddressPool]) -> list[NamespacedName]:
         """Take in the pools as they are now. Returns the Services holding an address whose pool has changed.
@@ -92,6 +99,10 @@ class Assignments:
             self._waiting[request.service] = request.age
         else:
             self._waiting.pop(request.service, None)
+        if outcome.satisfied:
+            self._refused.pop(request.service, None)
+        else:
+            self._refused[request.service] = outcome.reason
         return Decision(outcome, leaving, tuple(self.waiting()) if shareable else ())
 
     def leave(
@@ -143,6 +154,7 @@ class Assignments:
     def forget(self, service: NamespacedName) -> None:
         """The Service asks for nothing any more; what it holds is left for `leave`."""
         self._waiting.pop(service, None)
+        self._refused.pop(service, None)
 
     def yield_to(self, record: ServiceAddress, uid: str) -> None:
         """Someone else has recorded the address first: enter what they say, and take that Service off it."""

@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_client import REGISTRY
 
 from heraldlb.api.group import CONTROLLER_NAME
+from heraldlb.controller.metallb_metrics import MetalLBAllocatorCollector
 from heraldlb.controller.metrics import AllocationCollector
 from heraldlb.controller.settings import ControllerSettings
 from heraldlb.controller.term import Term
@@ -37,6 +38,8 @@ class ProcessSettings:
     kubeconfig: str | None
     lease: LeaseSettings
     metrics_address: str
+    metallb_metrics: bool = False
+    """Tell under MetalLB's names as well."""
 
 
 async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyncio.Event) -> None:
@@ -45,11 +48,25 @@ async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyn
     acting = asyncio.Event()
     collector = AllocationCollector()
     REGISTRY.register(collector)
+    term: Term | None = None
     async with Api(configuration) as api:
-        probe = Probe(
-            live=lambda: True,
-            ready=lambda: acting.is_set() or time.monotonic() - api.last_answer < REACHABLE,
-        )
+
+        def live() -> str:
+            return "" if term is None else term.stalled()
+
+        def ready() -> str:
+            if term is not None and acting.is_set():
+                return term.silent()
+            unheard = time.monotonic() - api.last_answer
+            return "" if unheard < REACHABLE else f"no answer from the API server for {unheard:.0f} s"
+
+        if process.metallb_metrics:
+
+            def stale() -> bool:
+                return term is not None and bool(term.silent())
+
+            REGISTRY.register(MetalLBAllocatorCollector(lambda: collector.assignments, stale))
+        probe = Probe(live, ready)
         recorder = Recorder(api, CONTROLLER_NAME, process.lease.identity)
         async with serve(process.metrics_address, probe):
             recording = asyncio.create_task(recorder.run(), name="recorder")
@@ -75,7 +92,7 @@ async def _until(stopping: asyncio.Task[bool], work: Coroutine[Any, Any, None]) 
 
 async def _hold(lease: Lease, term: Term, acting: asyncio.Event, collector: AllocationCollector) -> None:
     async with lease.held() as lost:
-        collector.assignments = term.assignments
+        collector.assignments, collector.queue = term.assignments, term.queue
         acts = asyncio.create_task(term.run(acting), name="act")
         loses = asyncio.create_task(lost.wait(), name="lease lost")
         try:
@@ -83,7 +100,7 @@ async def _hold(lease: Lease, term: Term, acting: asyncio.Event, collector: Allo
             if acts.done():
                 await acts
         finally:
-            collector.assignments = None
+            collector.assignments = collector.queue = None
             acts.cancel()
             loses.cancel()
             await asyncio.gather(acts, loses, return_exceptions=True)

@@ -11,19 +11,19 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from heraldlb.allocation.requests import Request, request_of
+from heraldlb.allocation.requests import Request
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import IPAddress
 from heraldlb.api.reasons import Reason
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.services import Service, parse_service
+from heraldlb.controller.adoption import adopt, owned, request_in
 from heraldlb.controller.assignments import Assignments, Decision
 from heraldlb.controller.cluster import Cluster
-from heraldlb.controller.metrics import DECISIONS
-from heraldlb.controller.pool_status import parse_quarantined
+from heraldlb.controller.metrics import DECISIONS, DURATIONS
 from heraldlb.controller.records import AddressTakenError, Records
 from heraldlb.controller.service_status import StatusPatch, assigned, released
-from heraldlb.controller.settings import ControllerSettings, ServiceClass
+from heraldlb.controller.settings import ControllerSettings
 from heraldlb.kube import timestamps
 from heraldlb.kube.client import SERVICES, STRATEGIC_MERGE_PATCH, Api, ApiError
 from heraldlb.kube.mirror import Change
@@ -52,59 +52,28 @@ class Reconciler:
         self._records = Records(api, cluster, assignments, record_changed)
         self._recorder = recorder
         self._settings = settings
-        self._class = ServiceClass(settings.load_balancer_class, settings.default_class)
         self._revisit = revisit
         self._told: set[NamespacedName] = set()
+        self._asked: dict[NamespacedName, float] = {}
 
     def owns(self, service: Service) -> bool:
         """Whether the Service is one to give an address to."""
-        return service.is_load_balancer and self._class.owns(service.load_balancer_class)
+        return owned(service, self._settings)
 
     def request(self, service: Service) -> Request:
         """What the Service asks for, in its namespace as it is now."""
-        labels = self._cluster.namespace_labels(service.id.namespace)
-        return request_of(service, labels, aliases=self._settings.annotation_aliases)
+        return request_in(self._cluster, service, self._settings)
+
+    def seen(self, service: Service) -> None:
+        """A Service was made or changed: from now on it may be asking."""
+        if self.owns(service) and not service.ingress:
+            self._asked.setdefault(service.id, time.monotonic())
 
     def adopt(self) -> tuple[list[NamespacedName], list[IPAddress]]:
-        """Enter everything that is held already, oldest Service first, before any decision.
-
-        What a record says counts first, then what a Service's status shows. A record's holder that is no Service
-        of ours any more, as when it went while no controller ran, is entered too, so that a visit lets it go in
-        order. What is kept for former holders or quarantined is entered as well, except for what is over by now.
-        Returns whom to visit, oldest first, and the addresses whose record names no holder.
-        """
-        now = time.time()
-        mine = [service for service in self._cluster.services.values() if self.owns(service)]
-        requests = sorted((self.request(service) for service in mine), key=lambda request: request.age)
-        records = sorted(self._cluster.records.values(), key=lambda record: record.name)
-        recorded: dict[str, list[ServiceAddress]] = {}
-        for record in records:
-            for holder in record.holders:
-                recorded.setdefault(holder.uid, []).append(record)
+        """Enter everything that is held already, as `adoption.adopt`."""
+        for record in self._cluster.records.values():
             self._records.acknowledge(record.address)
-        for request in requests:
-            for record in recorded.pop(request.uid, ()):
-                self._assignments.adopt(request, record.address, record.pool)
-        for record in records:
-            self._assignments.adopt_reservations(record)
-        self._assignments.expire(now)
-        for request in requests:
-            for address in request.shown:
-                if self._assignments.ledger.holding(address, request.uid) is None:
-                    self._assignments.adopt_shown(request, address)
-        departed: list[NamespacedName] = []
-        for uid, leftovers in recorded.items():
-            for record in leftovers:
-                departed.extend(holder.service for holder in record.holders if holder.uid == uid)
-                self._assignments.enter_as_recorded(record, uid)
-        for pool in self._cluster.pools.values():
-            for address, quarantine in parse_quarantined(pool.status):
-                self._assignments.adopt_quarantine(address, quarantine, now)
-        for record in records:
-            self._assignments.watch(record, now)
-        return [request.service for request in requests] + departed, [
-            record.address for record in records if not record.holders
-        ]
+        return adopt(self._assignments, self._cluster, self._settings, time.time())
 
     def differs(self, address: IPAddress) -> bool:
         """Whether the record of an address is not what was assigned."""
@@ -143,6 +112,9 @@ class Reconciler:
             if patch.news:
                 outcome = decision.outcome
                 self._tell(service, outcome.reason, outcome.message, good=outcome.satisfied)
+            asked = self._asked.pop(service.id, None) if decision.outcome.satisfied else None
+            if asked is not None:
+                DURATIONS.observe(time.monotonic() - asked)
         await self._leave(service.uid, decision.leaving, moved=True)
 
     async def _record(self, service: Service, decision: Decision) -> bool:
@@ -162,6 +134,7 @@ class Reconciler:
         """The Service is gone, or none of ours: what it holds becomes free, once it shows it no more."""
         uids = self._assignments.ledger.uids(key)
         self._assignments.forget(key)
+        self._asked.pop(key, None)
         if not uids and key not in self._told:
             return
         if service is None:
@@ -178,6 +151,8 @@ class Reconciler:
             if held:
                 note = f"{_listed(held)} released: the Service is no LoadBalancer of ours any more"
                 self._tell(service, Reason.ADDRESS_RELEASED, note, good=True)
+        elif held:
+            _log(key, Reason.ADDRESS_RELEASED, f"{_listed(held)} released: the Service is gone")
         self._told.discard(key)
         for uid in uids:
             await self._leave(uid, self._assignments.ledger.held_by(uid))
@@ -247,8 +222,13 @@ class Reconciler:
 
     def _tell(self, service: Service, reason: Reason, message: str, *, good: bool) -> None:
         DECISIONS.labels(reason.value).inc()
+        _log(service.id, reason, message)
         subject = Subject("v1", "Service", service.id, service.uid)
         self._recorder.record(Happening(subject, reason, message, "AssignAddress", warning=not good))
+
+
+def _log(service: NamespacedName, reason: Reason, message: str) -> None:
+    log.info("%s: %s: %s", service, reason, message, extra={"service": str(service), "reason": reason.value})
 
 
 def _listed(addresses: Iterable[IPAddress]) -> str:

@@ -8,6 +8,18 @@ from heraldlb.api.group import LOAD_BALANCER_CLASS
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceClass:
+    """Which Services are ours, by `spec.loadBalancerClass`."""
+
+    name: str
+    default: bool
+
+    def owns(self, wanted: str | None) -> bool:
+        """Whether a Service of that class, or of none, is ours."""
+        return self.default if wanted is None else wanted == self.name
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerSettings:
     """Settings of one controller process."""
 
@@ -20,14 +32,7 @@ class ControllerSettings:
     writers: int = 64
     """Services visited at the same time; what bounds the load put on the API server."""
 
-
-@dataclass(frozen=True, slots=True)
-class ServiceClass:
-    """Which Services are ours, by `spec.loadBalancerClass`."""
-
-    name: str
-    default: bool
-
-    def owns(self, wanted: str | None) -> bool:
-        """Whether a Service of that class, or of none, is ours."""
-        return self.default if wanted is None else wanted == self.name
+    @property
+    def service_class(self) -> ServiceClass:
+        """Which Services are ours."""
+        return ServiceClass(self.load_balancer_class, self.default_class)

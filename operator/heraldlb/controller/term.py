@@ -16,6 +16,7 @@ from heraldlb.controller.assignments import Assignments
 from heraldlb.controller.cluster import Cluster, WithStatus
 from heraldlb.controller.expiry import Expiry
 from heraldlb.controller.keeping import Ended
+from heraldlb.controller.metrics import RETRIES, VISITS
 from heraldlb.controller.reconciler import Reconciler
 from heraldlb.controller.records import AddressTakenError
 from heraldlb.controller.settings import ControllerSettings
@@ -111,6 +112,14 @@ class Term:
             await self._feed.close()
             self._expiry.close()
 
+    def silent(self) -> str:
+        """What the API server has said nothing of for too long, or nothing."""
+        return self._feed.silent()
+
+    def stalled(self) -> str:
+        """What nobody watches any more, or nothing."""
+        return self._feed.stalled()
+
     def _busy(self) -> bool:
         """Whether more Services wait than are being written."""
         return len(self.queue) > self._settings.writers
@@ -127,20 +136,24 @@ class Term:
     async def _work(self) -> None:
         while True:
             key = await self.queue.take()
+            started = time.monotonic()
             try:
                 if isinstance(key, NamespacedName):
                     await self._reconciler.visit(key)
                 else:
                     await self._reconciler.put_right(key)
             except (ApiError, ApiUnavailableError, AddressTakenError) as error:
+                RETRIES.inc()
                 delay = self.queue.retry(key)
                 log.warning("%s: %s; again in %.2g s", key, error, delay)
             except Exception:
                 # One Service that cannot be handled must not end the service of all others.
+                RETRIES.inc()
                 delay = self.queue.retry(key)
                 log.exception("%s: unexpected failure; again in %.2g s", key, delay)
             else:
                 self.queue.done(key)
+            VISITS.observe(time.monotonic() - started)
             self._expiry.arm()
             self._statuses.touch()
             self._worked.set()
@@ -157,6 +170,8 @@ class Term:
                 self.queue.mark_all(self.assignments.waiting())
 
     def _service_changed(self, change: Change[Service]) -> None:
+        if change.after is not None:
+            self._reconciler.seen(change.after)
         self.queue.mark(change.key)
 
     def _namespace_changed(self, change: Change[Any]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from heraldlb.forwarding import detour, ping, ruleset
+from heraldlb.forwarding import detour, ping, ruleset, survivaltables, tunnelrules
 
 
 def removal() -> str:
     """Text for `nft -f` that leaves nothing of Herald's in this network namespace, whatever there was."""
-    return ruleset.removal() + ping.removal() + detour.removal()
+    modules = (ruleset, ping, detour, survivaltables, tunnelrules)
+    return "".join(each.removal() for each in modules)

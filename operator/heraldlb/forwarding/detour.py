@@ -37,7 +37,7 @@ TABLES: Final = tuple(f"{words.ip} {TABLE}" for words in WORDS.values())
 PRIORITY: Final = DNAT_PRIORITY - 10
 """After conntrack (-200), without which nothing is known, and before whoever picks an endpoint."""
 
-_TIME_TO_LIVE: Final[dict[Family, str]] = {"IPv4": "ip ttl", "IPv6": "ip6 hoplimit"}
+TIME_TO_LIVE: Final[Mapping[Family, str]] = {"IPv4": "ip ttl", "IPv6": "ip6 hoplimit"}
 
 _KINDS: Final[dict[Family, str]] = {"IPv4": "ipv4_addr", "IPv6": "ipv6_addr"}
 
@@ -94,7 +94,7 @@ def _frame(family: Family) -> str:
         "detour": (
             f"ether saddr @agents {daddr} @addresses ct state invalid drop",
             # `dup` counts hops down and past zero: a packet would go round where an agent's address is not known.
-            f"{_TIME_TO_LIVE[family]} < 2 drop",
+            f"{TIME_TO_LIVE[family]} < 2 drop",
             f"ether saddr != @agents dup to {daddr} map @gateways device {daddr} map @interfaces drop",
         ),
         # Conntrack picks up no connection from its end, which it calls invalid.

@@ -25,7 +25,9 @@ class EndpointLists:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Listener:
+    """An endpoint that listens on a Service's port, in whatever state it is."""
+
     backend: Backend
     endpoint: Endpoint
 
@@ -47,18 +49,18 @@ def choose(
     Endpoints on `lost` nodes, whose agents fell silent, are used only where no other can serve at all: the node
     may be alive and only its agent dead.
     """
-    known = _candidates(slices, port, family)
+    known = listeners(slices, port, family)
     reachable = [candidate for candidate in known if candidate.endpoint.node_name not in lost]
     lists = _choose(reachable, node_name, zone) or _choose(known, node_name, zone) or EndpointLists()
     return lists if len(lists.cluster) == len(known) else replace(lists, quiesced=_quiesced(known, lists))
 
 
-def _choose(candidates: Sequence[_Candidate], node_name: str, zone: str) -> EndpointLists | None:
+def _choose(candidates: Sequence[Listener], node_name: str, zone: str) -> EndpointLists | None:
     """The lists from these, or None where none of them can serve."""
     ready = [candidate for candidate in candidates if candidate.endpoint.ready]
     draining = [c for c in candidates if c.endpoint.serving and c.endpoint.terminating]
 
-    def here(candidate: _Candidate) -> bool:
+    def here(candidate: Listener) -> bool:
         return candidate.endpoint.node_name == node_name
 
     if not (ready or draining):
@@ -69,8 +71,9 @@ def _choose(candidates: Sequence[_Candidate], node_name: str, zone: str) -> Endp
     )
 
 
-def _candidates(slices: Iterable[EndpointSlice], port: ServicePort, family: Family) -> list[_Candidate]:
-    found: dict[tuple[int, int], _Candidate] = {}
+def listeners(slices: Iterable[EndpointSlice], port: ServicePort, family: Family) -> list[Listener]:
+    """All endpoints of one family that listen on `port`, in the same order on every node."""
+    found: dict[tuple[int, int], Listener] = {}
     for endpoint_slice in sorted(slices, key=lambda entry: entry.id):
         for target in endpoint_slice.ports:
             if (target.name, target.protocol) != (port.name, port.protocol):
@@ -78,15 +81,15 @@ def _candidates(slices: Iterable[EndpointSlice], port: ServicePort, family: Fami
             for endpoint in endpoint_slice.endpoints:
                 if family_of(endpoint.address) != family:
                     continue
-                candidate = _Candidate(Backend(endpoint.address, target.port), endpoint)
-                known = found.get(candidate.backend.key)
+                listener = Listener(Backend(endpoint.address, target.port), endpoint)
+                known = found.get(listener.backend.key)
                 # An address that is reused while its former pod terminates stands in two slices for a while.
                 if known is None or known.endpoint.terminating or not endpoint.terminating:
-                    found[candidate.backend.key] = candidate
+                    found[listener.backend.key] = listener
     return [found[key] for key in sorted(found)]
 
 
-def _near(ready: Sequence[_Candidate], node_name: str, zone: str) -> Sequence[_Candidate]:
+def _near(ready: Sequence[Listener], node_name: str, zone: str) -> Sequence[Listener]:
     """Those hinted at this node, else at its zone; hints count only where every endpoint has one (KEP-2433)."""
     for wanted, hints in ((node_name, attrgetter("node_hints")), (zone, attrgetter("zone_hints"))):
         if wanted and all(hints(candidate.endpoint) for candidate in ready):
@@ -96,10 +99,10 @@ def _near(ready: Sequence[_Candidate], node_name: str, zone: str) -> Sequence[_C
     return ready
 
 
-def _quiesced(known: Iterable[_Candidate], lists: EndpointLists) -> tuple[Backend, ...]:
+def _quiesced(known: Iterable[Listener], lists: EndpointLists) -> tuple[Backend, ...]:
     serving = _backends(candidate for candidate in known if candidate.endpoint.serving)
     return tuple(backend for backend in serving if backend not in lists.cluster)
 
 
-def _backends(candidates: Iterable[_Candidate]) -> tuple[Backend, ...]:
+def _backends(candidates: Iterable[Listener]) -> tuple[Backend, ...]:
     return tuple(candidate.backend for candidate in candidates)

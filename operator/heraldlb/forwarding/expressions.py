@@ -16,10 +16,19 @@ _FIELDS: Final = (
     ("ct", "original", "proto-dst"),
     ("fib", "saddr", "type"),
     *((ip, end) for ip in ("ip", "ip6") for end in ("saddr", "daddr")),
+    ("ether", "saddr"),
+    ("ip", "ttl"),
+    ("ip6", "hoplimit"),
+    ("tcp", "flags"),
+    *((protocol, "type") for protocol in ("icmp", "icmpv6")),
     *((protocol, "dport") for protocol in ("tcp", "udp", "sctp", "th")),
     *(("meta", name) for name in ("l4proto", "mark")),
     *(("ct", name) for name in ("state", "status")),
 )
+
+
+_FLAGS: Final = {"fin": 0x01, "syn": 0x02, "rst": 0x04, "ack": 0x10}
+"""Of TCP."""
 
 
 class NoMatchError(Exception):
@@ -29,12 +38,13 @@ class NoMatchError(Exception):
 class Words:
     """What is left of a rule. All that is read raises ValueError where it is not as it should be."""
 
-    def __init__(self, rule: str, field: Callable[[tuple[str, ...]], Value]) -> None:
-        """`field`: the packet's value of a field; raises NoMatchError where it has none."""
+    def __init__(self, rule: str, field: Callable[[tuple[str, ...]], Value], slot: int | None = None) -> None:
+        """`field`: the packet's value of a field; raises NoMatchError where it has none. `slot`: what its hash
+        comes to; None: anything."""
         for sign in "(){},":
             rule = rule.replace(sign, f" {sign} ")
         self.left = rule.split()
-        self._field = field
+        self._field, self._slot = field, slot
 
     def take(self, *words: str) -> bool:
         """Whether these come next; then they are read."""
@@ -63,9 +73,19 @@ class Words:
         """Every value that one part may have."""
         values = self._primary()
         while self.left and self.left[0] in ("&", "|", "^"):
-            operator, mask = self.left.pop(0), int(_literal(self.left.pop(0)))
+            operator, mask = self.left.pop(0), self._mask()
             values = [_combine(value, operator, mask) for value in values]
         return values
+
+    def _mask(self) -> int:
+        """A number, or flags in brackets."""
+        if not self.take("("):
+            return int(_literal(self.left.pop(0)))
+        mask = int(_literal(self.left.pop(0)))
+        while not self.take(")"):
+            self.expect("|")
+            mask |= int(_literal(self.left.pop(0)))
+        return mask
 
     def _primary(self) -> list[Value]:
         if self.take("("):
@@ -80,6 +100,7 @@ class Words:
         return [_literal(self.left.pop(0))]
 
     def _slots(self) -> list[Value]:
+        hashed = self.left[0] == "jhash"
         while self.left.pop(0) != "mod":
             pass
         modulus, offset = int(self.left.pop(0)), 0
@@ -87,6 +108,8 @@ class Words:
             if self.left.pop(0) == "offset":
                 offset = int(self.left[0])
             del self.left[0]
+        if hashed and self._slot is not None:
+            return [offset + self._slot % modulus]
         return [offset + slot for slot in range(modulus)]
 
 
@@ -100,7 +123,9 @@ def covers(pattern: str, text: str) -> bool:
 
 
 def _literal(word: str) -> IPAddress | int:
-    """A number or an address."""
+    """A number, a flag or an address."""
+    if word in _FLAGS:
+        return _FLAGS[word]
     try:
         return int(word, 0)
     except ValueError:

@@ -114,6 +114,19 @@ class VirtualServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """An endpoint that has connections which outlive their announcer, or that may get some."""
+
+    backend: Backend
+    node: str
+    weight: int = 1
+    """1 or more."""
+    eligible: bool = True
+    """It gets new connections."""
+    terminating: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Objection:
     """A field of a Service that cannot be followed; the rest of the Service is forwarded."""
 
@@ -149,6 +162,8 @@ class ServicePlan:
     quiesced: frozenset[Backend] = frozenset()
     """Endpoints that serve and get no new connections from here: those that they have go on."""
     health_check: HealthCheck | None = None
+    survivors: Mapping[Frontend, tuple[Candidate, ...]] = field(default_factory=dict)
+    """The frontends whose connections outlive the node that announces them, and their endpoints, on all nodes."""
 
     def rank(self, frontend: Frontend) -> tuple[int, str, NamespacedName]:
         """Orders the claims of several Services to one frontend, best first."""

@@ -31,6 +31,8 @@ class ForwardingSettings:
     """Bit of the packet mark, 0-31, that Herald uses for its own while a connection is set up."""
     scheduler: Scheduler = Scheduler.RANDOM
     """Of Services that name none."""
+    connection_survival: bool = False
+    """Of Services that do not say whether their connections are to outlive the node that announces them."""
 
     def __post_init__(self) -> None:
         if not self.node_port_addresses:
@@ -58,6 +60,8 @@ class NodeView:
     """Of Services that name none."""
     weights: Mapping[str, int] = field(default_factory=dict)
     """Of all nodes whose label says other than 1."""
+    connection_survival: bool = False
+    """Of Services that do not say whether their connections are to outlive the node that announces them."""
 
 
 def view_node(
@@ -78,6 +82,7 @@ def view_node(
         addresses=node.internal_ips,
         scheduler=settings.scheduler,
         weights=weights or {},
+        connection_survival=settings.connection_survival,
     )
 
 

@@ -23,6 +23,7 @@ from heraldlb.forwarding.model import (
     AddressKind,
     Affinity,
     Backend,
+    Candidate,
     Frame,
     Frontend,
     Masquerade,
@@ -36,6 +37,7 @@ from heraldlb.forwarding.node import NodeView
 from heraldlb.forwarding.schedulers import wishes_of
 from heraldlb.forwarding.sources import allowed_sources, objections_to
 from heraldlb.forwarding.spreading import spreading_of
+from heraldlb.forwarding.survivors import candidates_of, wish_of
 
 NO_LOADS: Final[Loads] = MappingProxyType({})
 
@@ -71,6 +73,8 @@ def plan_service(
     slices = tuple(slices)
     wishes = wishes_of(service)
     spreading = spreading_of(wishes, slices, node, loads)
+    survival = wish_of(service, slices, default=node.connection_survival)
+    survivors: dict[Frontend, tuple[Candidate, ...]] = {}
     servers: dict[Frontend, VirtualServer] = {}
     local: set[IPAddress] = set()
     counted: set[tuple[Protocol, Backend]] = set()
@@ -103,6 +107,8 @@ def plan_service(
                 server = _external(service, lists, kind, _affinity(service, dialled, kind), spreading.pick)
                 if kind is AddressKind.LOAD_BALANCER:
                     server = replace(server, sources=sources)
+                    if survival.survives(port) and frontend not in servers:
+                        survivors[frontend] = candidates_of(slices, port, family, spreading.weights, lost)
                 servers.setdefault(frontend, server)
     if not servers:
         return None
@@ -115,10 +121,12 @@ def plan_service(
         objections=(
             *objections_to(service.source_ranges if service.type == "LoadBalancer" else ()),
             *wishes.objections,
+            *survival.objections,
         ),
         counted=frozenset(counted),
         quiesced=frozenset(quiesced),
         health_check=health_check(service, slices, node.name),
+        survivors=survivors,
     )
 
 

@@ -1,6 +1,6 @@
 """Our own nft text read back: the tables that it makes, for whoever wants to look at rules without a kernel. Pure.
 
-Understands what `ruleset` writes, no more, and raises ValueError at anything else.
+Understands what `ruleset` and `survivaltables.full` write, no more, and raises ValueError at anything else.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class Table:
     maps: dict[str, Elements] = field(default_factory=dict)
     chains: dict[str, Rules] = field(default_factory=dict)
 
+    def beside(self, other: Table) -> Table:
+        """Both in one, as packets see them; their chains and maps have different names."""
+        return Table(self.maps | other.maps, self.chains | other.chains)
+
     def base_chains(self, hook: str) -> Iterator[str]:
         """The chains of a hook in the order in which packets pass them."""
         hooked = [(rules.priority, name) for name, rules in self.chains.items() if rules.hook == hook]
@@ -59,6 +63,12 @@ def read(text: str) -> dict[str, Table]:
                 _add(tables[family], kind, rest[0], rest[1] if rest[1:] else "")
             case "flush", "chain":
                 tables[family].chains[rest[0]].rules.clear()
+            case "flush", "map" | "set":
+                tables[family].maps[rest[0]].content.clear()
+            case "delete", "chain":
+                del tables[family].chains[rest[0]]
+            case "delete", "map" | "set":
+                del tables[family].maps[rest[0]]
             case "delete", "element":
                 for key, _ in _entries(rest[1]):
                     del tables[family].maps[rest[0]].content[key]
@@ -70,7 +80,7 @@ def read(text: str) -> dict[str, Table]:
 def _add(table: Table, kind: str, name: str, body: str) -> None:
     match kind:
         case "map" | "set":
-            table.maps[name] = Elements("flags interval" in body)
+            table.maps.setdefault(name, Elements("flags interval" in body))
         case "chain":
             hook = _HOOK.search(body)
             table.chains.setdefault(name, Rules(hook[1], int(hook[2])) if hook else Rules())

@@ -32,6 +32,8 @@ class Fate(Enum):
     REJECTED = "rejected"
     """TCP reset, or ICMP port unreachable."""
     DROPPED = "dropped"
+    PASSED_ON = "passed on"
+    """As it is, to another node."""
     UNTOUCHED = "untouched"
     """It goes where it would without us."""
 
@@ -44,6 +46,10 @@ class Packet:
     destination: IPAddress
     protocol: Protocol
     port: int
+    station: str = ""
+    """The hardware address of whoever sent it on; empty: one that no rule knows."""
+    slot: int | None = None
+    """What its source hashes to, modulo whatever number. None: every value is tried, each time anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,8 @@ class Outcome:
     """The backend sees the node's address instead of the client's."""
     learned: tuple[_Learned, ...] = ()
     """What the rules write down of the client."""
+    gateway: IPAddress | None = None
+    """The node that it is passed on to."""
 
 
 def trace(tables: Mapping[str, Table], packet: Packet, node: Container[IPAddress]) -> frozenset[Outcome]:
@@ -85,6 +93,7 @@ class _State:
     translated: bool = False
     masqueraded: bool = False
     learned: tuple[_Learned, ...] = ()
+    copied: IPAddress | None = None
 
 
 class _Verdict(Enum):
@@ -97,21 +106,32 @@ class _Verdict(Enum):
 
 _Step = tuple[_Verdict, _State]
 
-_TERMINAL: Final = {"drop": _Verdict.DROP, "return": _Verdict.RETURN, "reject": _Verdict.REJECT}
+_SYN: Final = 0x02
+"""The flags of the first packet of a TCP connection."""
+
+_TIME_TO_LIVE: Final = 64
+"""Hops that a packet has left."""
+
+_TERMINAL: Final = {
+    "accept": _Verdict.ACCEPT,
+    "drop": _Verdict.DROP,
+    "return": _Verdict.RETURN,
+    "reject": _Verdict.REJECT,
+}
 
 
 class _Trace:
     def __init__(self, table: Table, packet: Packet, node: Container[IPAddress]) -> None:
-        self._table, self._packet, self._node = table, packet, node
+        self._table, self.packet, self._node = table, packet, node
         self.ip = WORDS[family_of(packet.source)].ip
         self._protocol = packet.protocol.lower()
 
     def outcomes(self) -> Iterator[Outcome]:
-        start = _State(self._packet.destination, self._packet.port)
-        first = "output" if self._packet.source in self._node else "prerouting"
+        start = _State(self.packet.destination, self.packet.port)
+        first = "output" if self.packet.source in self._node else "prerouting"
         for verdict, state in self._hook(first, start):
             if verdict is not _Verdict.ACCEPT:
-                yield _refused(verdict)
+                yield _refused(verdict, state)
                 continue
             # What the node sends to itself passes both.
             rest = ["postrouting"] if first == "output" else []
@@ -128,7 +148,7 @@ class _Trace:
             if verdict is _Verdict.ACCEPT:
                 yield from self._onward(hooks[1:], after)
             else:
-                yield _refused(verdict)
+                yield _refused(verdict, after)
 
     def _hook(self, hook: str, state: _State) -> Iterator[_Step]:
         chains = list(self._table.base_chains(hook))
@@ -175,17 +195,28 @@ class _Trace:
         """The value of what nft calls `words`. Raises NoMatchError where this packet has no such field."""
         match words:
             case (self.ip, "saddr") | ("ct", "original", self.ip, "saddr"):
-                return self._packet.source
+                return self.packet.source
             case (self.ip, "daddr"):
                 return state.daddr
             case ("ct", "original", self.ip, "daddr"):
-                return self._packet.destination
+                return self.packet.destination
             case ("ct", "original", "proto-dst"):
-                return self._packet.port
+                return self.packet.port
             case ("tcp" | "udp" | "sctp" | "th" as protocol, "dport"):
                 if protocol not in ("th", self._protocol):
                     raise NoMatchError
                 return state.dport
+            case ("tcp", "flags"):
+                if self._protocol != "tcp":
+                    raise NoMatchError
+                return _SYN
+            case ("icmp" | "icmpv6", "type"):
+                # What is traced has ports.
+                raise NoMatchError
+            case (self.ip, "ttl" | "hoplimit"):
+                return _TIME_TO_LIVE
+            case ("ether", "saddr"):
+                return self.packet.station
             case ("meta", "l4proto"):
                 return self._protocol
             case ("meta", "mark"):
@@ -195,7 +226,7 @@ class _Trace:
             case ("ct", "status"):
                 return "dnat" if state.translated else ""
             case ("fib", "saddr", "type"):
-                return "local" if self._packet.source in self._node else "unicast"
+                return "local" if self.packet.source in self._node else "unicast"
             case _:
                 raise ValueError(f"not understood: {' '.join(words)}")
 
@@ -219,12 +250,12 @@ class _Rule:
 
     def __init__(self, trace: _Trace, text: str, state: _State) -> None:
         self._trace, self._state = trace, state
-        self._words = Words(text, lambda field: trace.field(field, self._state))
+        self._words = Words(text, lambda field: trace.field(field, self._state), trace.packet.slot)
 
     def run(self) -> Iterator[_Step]:
         words = self._words
         while words.left:
-            if words.left[0] in ("drop", "return", "goto", "jump", "reject"):
+            if words.left[0] in (*_TERMINAL, "goto", "jump"):
                 yield from self._trace.verdict(words.left, self._state)
                 return
             if words.take("masquerade"):
@@ -233,7 +264,11 @@ class _Rule:
             if words.take("dnat", self._trace.ip, "to"):
                 yield from self._translate()
                 return
-            if words.take("meta", "mark", "set"):
+            if words.take("dup", "to"):
+                self._state = replace(self._state, copied=ip_address(words.left.pop(0)))
+                words.expect("device")
+                words.left.pop(0)
+            elif words.take("meta", "mark", "set"):
                 [mark] = words.operand()
                 self._state = replace(self._state, mark=int(mark))
             elif words.take("update"):
@@ -286,7 +321,9 @@ class _Rule:
         words = self._words
         unequal = words.take("!=")
         words.take("==")
-        if words.left[0].startswith("@"):
+        if words.take("<"):
+            equal = int(value) < int(words.left.pop(0))
+        elif words.left[0].startswith("@"):
             equal = self._trace.contains(words.name(), value)
         elif words.take("{"):
             equal = False
@@ -299,5 +336,7 @@ class _Rule:
             raise NoMatchError
 
 
-def _refused(verdict: _Verdict) -> Outcome:
+def _refused(verdict: _Verdict, state: _State) -> Outcome:
+    if state.copied is not None:
+        return Outcome(Fate.PASSED_ON, gateway=state.copied)
     return Outcome(Fate.REJECTED if verdict is _Verdict.REJECT else Fate.DROPPED)

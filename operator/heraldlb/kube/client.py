@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 
+from heraldlb.kube import metrics
+
 REQUEST_TIMEOUT = 10.0
 """Seconds for one call. Longer than any healthy answer; short enough to notice a server that has gone."""
 
@@ -21,12 +23,14 @@ WATCH_SECONDS = 300
 """Seconds after which the server ends a watch, and it is begun again where it ended."""
 
 WATCH_SILENCE = 90.0
-"""Seconds of silence after which a watch's connection is taken for dead; a bookmark comes about every minute."""
+"""Seconds of silence after which a watch's connection is taken for dead. A bookmark comes about every minute;
+but where etcd reports no progress, not of kinds of which nothing changes."""
 
 LIST_CHUNK = 500
 """Objects per page of a list: bounds the memory and the time for which decoding holds up everything else."""
 
 MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 
 
@@ -110,16 +114,19 @@ class Api:
         """One object. Raises ApiError, ApiUnavailableError."""
         return await self._call("GET", resource.path(namespace, name))
 
-    async def list(self, resource: Resource, selectors: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
+    async def list(
+        self, resource: Resource, selectors: Mapping[str, str], namespace: str = ""
+    ) -> tuple[list[dict[str, Any]], str]:
         """Every object of the kind and the resourceVersion of the list, read page by page from the newest state.
 
-        `selectors`: `fieldSelector` and `labelSelector`. Raises ApiError, ApiUnavailableError.
+        `selectors`: `fieldSelector` and `labelSelector`. Without `namespace`, those of all. Raises ApiError,
+        ApiUnavailableError.
         """
         items: list[dict[str, Any]] = []
         token = ""
         while True:
             query = {**selectors, "limit": str(LIST_CHUNK)} | ({"continue": token} if token else {})
-            page = await self._call("GET", f"{resource.path()}?{urlencode(query)}")
+            page = await self._call("GET", f"{resource.path(namespace)}?{urlencode(query)}")
             for item in page.get("items") or ():
                 # Nobody here reads them, and they are half of what an object weighs.
                 item["metadata"].pop("managedFields", None)
@@ -131,11 +138,17 @@ class Api:
             await asyncio.sleep(0)
 
     async def watch(
-        self, resource: Resource, selectors: Mapping[str, str], version: str, namespace: str = ""
+        self,
+        resource: Resource,
+        selectors: Mapping[str, str],
+        version: str,
+        namespace: str = "",
+        *,
+        accepted: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
         """Event types and objects from `version` on, `BOOKMARK`s among them, until the server ends the stream.
 
-        Without `namespace`, those of all.
+        Without `namespace`, those of all. `accepted` is called when the server has taken the watch on.
 
         Raises ApiError (`expired` where the version is too old: list again), ApiUnavailableError.
         """
@@ -146,14 +159,16 @@ class Api:
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
         url = self._client.configuration.host + path
         timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_TIMEOUT, sock_read=WATCH_SILENCE)
-        with _unavailable(f"watch {resource}"):
+        with _unavailable(metrics.WATCH, f"watch {resource}"):
             response = (
                 await self._client.rest_client.request("GET", url, headers=headers, _request_timeout=timeout)
             ).response
+            metrics.answered(metrics.WATCH, response.status)
             try:
                 if response.status >= 400:
                     raise ApiError(response.status, response.reason or "", f"watch {resource} failed")
                 self._answered = time.monotonic()
+                accepted()
                 async for line in response.content:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
@@ -186,6 +201,18 @@ class Api:
         """
         return await self._call("PATCH", resource.path(namespace, name, subresource), body, kind)
 
+    async def apply(
+        self, resource: Resource, name: str, body: Mapping[str, Any], *, manager: str, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Server-side apply a cluster-scoped object, taking its fields over from other managers; made if not there.
+
+        `dry_run`: store nothing, only say what the object would become. Raises ApiError, which says why where it is
+        refused, ApiUnavailableError.
+        """
+        options = {"fieldManager": manager, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+        query = urlencode(options)
+        return await self._call("PATCH", f"{resource.path(name=name)}?{query}", body, APPLY_PATCH)
+
     async def replace(
         self, resource: Resource, name: str, body: Mapping[str, Any], namespace: str = ""
     ) -> dict[str, Any]:
@@ -195,40 +222,64 @@ class Api:
         """
         return await self._call("PUT", resource.path(namespace, name), body)
 
-    async def delete(self, resource: Resource, name: str, preconditions: Mapping[str, str]) -> None:
-        """Delete a cluster-scoped object if `uid` and `resourceVersion` still hold.
+    async def delete(
+        self, resource: Resource, name: str, preconditions: Mapping[str, str], namespace: str = ""
+    ) -> None:
+        """Delete an object if `uid` and `resourceVersion`, as far as they are given, still hold.
 
         Raises ApiError, ApiUnavailableError.
         """
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": dict(preconditions)}
-        await self._call("DELETE", resource.path(name=name), options)
+        await self._call("DELETE", resource.path(namespace, name), options)
+
+    async def text(self, path: str) -> str:
+        """What the server answers at a path that is no object's, as text. Raises ApiError, ApiUnavailableError."""
+        headers = {"Accept": "text/plain"}
+        status, reason, data = await self._request("GET", path, headers)
+        if status >= 400:
+            raise _error(_decoded(data), status, reason, f"GET {path} failed")
+        return data.decode(errors="replace")
 
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, content_type: str = "application/json"
     ) -> dict[str, Any]:
         headers = {"Accept": "application/json", "Content-Type": content_type}
+        status, reason, data = await self._request(method, path, headers, body)
+        decoded = _decoded(data)
+        if status >= 400:
+            raise _error(decoded, status, reason, f"{method} {path} failed")
+        return decoded
+
+    async def _request(
+        self, method: str, path: str, headers: dict[str, str], body: Mapping[str, Any] | None = None
+    ) -> tuple[int, str, bytes]:
+        """Status, its words, and the body."""
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path
-        with _unavailable(f"{method} {path}"):
+        started = time.monotonic()
+        with _unavailable(method, f"{method} {path}"):
             response = await self._client.rest_client.request(
                 method, url, headers=headers, body=body, _request_timeout=REQUEST_TIMEOUT
             )
             data = await response.read()
         self._answered = time.monotonic()
-        try:
-            decoded = json.loads(data)
-        except ValueError:
-            decoded = {"message": data[:200].decode(errors="replace")}
-        if response.status >= 400:
-            raise _error(decoded, response.status, response.reason or "", f"{method} {path} failed")
-        return dict(decoded)
+        metrics.answered(method, response.status, self._answered - started)
+        return response.status, response.reason or "", data
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(data))
+    except ValueError:
+        return {"message": data[:200].decode(errors="replace")}
 
 
 @contextmanager
-def _unavailable(what: str) -> Iterator[None]:
+def _unavailable(method: str, what: str) -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        metrics.unreachable(method)
         raise ApiUnavailableError(f"{what}: {error or type(error).__name__}") from error
 
 
@@ -242,10 +293,12 @@ CONFIG_MAPS = Resource("", "v1", "configmaps")
 SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
 NODES = Resource("", "v1", "nodes", namespaced=False)
+PODS = Resource("", "v1", "pods")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 EVENTS = Resource("events.k8s.io", "v1", "events")
+CUSTOM_RESOURCE_DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
 ADDRESS_POOLS = Resource("heraldlb.io", "v1beta1", "addresspools", namespaced=False)
 L2_ANNOUNCEMENTS = Resource("heraldlb.io", "v1beta1", "l2announcements", namespaced=False)
 SERVICE_ADDRESSES = Resource("heraldlb.io", "v1beta1", "serviceaddresses", namespaced=False)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import threading
 import time
@@ -24,8 +25,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from heraldlb.api.objects import text
+from heraldlb.kube import metrics
 from heraldlb.kube.client import Api, ApiError, ApiUnavailableError, Resource
 from heraldlb.kube.mirror import Change, Mirror
+from heraldlb.kube.pulses import Pulses
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,7 @@ class Feed:
         self._thread: threading.Thread | None = None
         self._relists = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._pulses: Pulses[Resource] = Pulses()
 
     async def __aenter__(self) -> Self:
         return self
@@ -94,6 +98,7 @@ class Feed:
         Waits for as long as the API server or one of the kinds is missing.
         """
         loop = asyncio.get_running_loop()
+        self._pulses = Pulses([each.resource for each in self._subscriptions], time.monotonic())
         async with asyncio.TaskGroup() as tasks:
             lists = [(each, tasks.create_task(self._complete(each))) for each in self._subscriptions]
         for subscription, listing in lists:
@@ -113,12 +118,31 @@ class Feed:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, KOPF_STOP_TIMEOUT)
         self._events.clear()
+        for subscription in self._subscriptions:
+            with contextlib.suppress(KeyError):
+                metrics.WATCH_HEARD.remove(str(subscription.resource))
 
     def resync(self) -> None:
         """List every kind again soon, as after an outage during which events may have been lost."""
         for subscription in self._subscriptions:
             subscription.relist_at = time.monotonic()
         self._relists.set()
+
+    def silent(self) -> str:
+        """What the API server has said nothing of for too long, so that it may have changed unseen; else empty.
+        Nothing is expected before `start`."""
+        return _told("no word from the API server about", self._pulses.silent(time.monotonic()))
+
+    def stalled(self) -> str:
+        """What nobody watches any more, which only a new start helps; else empty."""
+        return _told("nobody watches", self._pulses.stalled(time.monotonic()))
+
+    def _heard(self, resource: Resource) -> None:
+        self._pulses.heard(resource, time.monotonic())
+        metrics.WATCH_HEARD.labels(str(resource)).set_to_current_time()
+
+    def _tried(self, resource: Resource) -> None:
+        self._pulses.tried(resource, time.monotonic())
 
     async def _complete(self, subscription: Subscription) -> str:
         items, version = await self._list_when_possible(subscription)
@@ -128,11 +152,14 @@ class Feed:
     async def _list_when_possible(self, subscription: Subscription) -> tuple[list[dict[str, Any]], int]:
         said = ""
         while True:
+            self._tried(subscription.resource)
             try:
                 items, version = await self._api.list(subscription.resource, subscription.selectors)
+                self._heard(subscription.resource)
                 return items, int(version or 0)
             except ApiError as error:
                 if subscription.optional and error.status in (403, 404):
+                    self._heard(subscription.resource)
                     log.debug("without %s: %s", subscription.resource, error)
                     return [], 0
                 missing = f"{subscription.resource} does not exist yet: install Herald's CRDs (crds/ in its chart)"
@@ -171,12 +198,15 @@ class Feed:
                 await asyncio.sleep(ABSENT_PERIOD)
                 version = await self._relist(subscription)
                 continue
+            self._tried(subscription.resource)
+            heard = functools.partial(self._heard, subscription.resource)
             try:
                 async with contextlib.aclosing(
-                    self._api.watch(subscription.resource, subscription.selectors, version)
+                    self._api.watch(subscription.resource, subscription.selectors, version, accepted=heard)
                 ) as events:
                     async for event, raw in events:
                         version = text(raw, "metadata", "resourceVersion")
+                        heard()
                         if event != "BOOKMARK" and (change := subscription.mirror.observe(event, raw)) is not None:
                             _deliver(subscription, change)
             except ApiUnavailableError as error:
@@ -204,6 +234,7 @@ class Feed:
         self._drain_scheduled = False
         while self._events:
             subscription, event, raw = self._events.popleft()
+            self._heard(subscription.resource)
             if event is None:
                 subscription.relist_at = time.monotonic() + RELIST_QUIET
                 self._relists.set()
@@ -225,10 +256,21 @@ class Feed:
             loop.call_soon_threadsafe(self.resync)
 
         selectors = {resource: each.selectors for resource, each in self._through_kopf.items()}
-        kopf_watch.watch(self._configuration, selectors, emit, restarted, self._stop)
+
+        def tried() -> None:
+            for resource in self._through_kopf:
+                self._tried(resource)
+
+        signs = kopf_watch.Signs(tried, self._heard)
+        kopf_watch.watch(self._configuration, selectors, emit, signs, restarted, self._stop)
+
+
+def _told(what: str, silences: Mapping[Resource, float]) -> str:
+    return "; ".join(f"{what} {resource} for {seconds:.0f} s" for resource, seconds in silences.items())
 
 
 def _deliver(subscription: Subscription, change: Change[Any]) -> None:
+    metrics.WATCH_EVENTS.labels(str(subscription.resource)).inc()
     try:
         subscription.on_change(change)
     except Exception:

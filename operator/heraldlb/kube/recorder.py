@@ -13,7 +13,7 @@ from typing import Any
 
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Reason
-from heraldlb.kube import timestamps
+from heraldlb.kube import metrics, timestamps
 from heraldlb.kube.client import EVENTS, Api, ApiError, ApiUnavailableError
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class Recorder:
         if self._pending.qsize() >= PENDING_LIMIT:
             self._pending.get_nowait()
             self._pending.task_done()
+            metrics.EVENTS_DROPPED.inc()
         self._pending.put_nowait(happening)
 
     async def run(self) -> None:
@@ -86,6 +87,7 @@ class Recorder:
             try:
                 await self._write(happening)
             except (ApiError, ApiUnavailableError) as error:
+                metrics.EVENTS_DROPPED.inc()
                 log.debug("an Event was not written: %s", error)
             except Exception:
                 log.exception("an Event was not written")

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, disable_created_metrics, generate_latest
+
+from heraldlb import __version__
+
+BUILD: Final = Gauge("heraldlb_build_info", "Always 1; the label has the version that runs.", ["version"])
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Live: need not be restarted. Ready: does its work, or would at once."""
+    """Live: need not be restarted. Ready: does its work, or would at once. Each tells what is wrong, or nothing."""
 
-    live: Callable[[], bool]
-    ready: Callable[[], bool]
+    live: Callable[[], str]
+    ready: Callable[[], str]
 
 
 def split_address(address: str) -> tuple[str | None, int]:
@@ -37,6 +42,9 @@ async def serve(address: str, probe: Probe) -> AsyncIterator[None]:
         yield
         return
     host, port = split_address(address)
+    # When each counter was born would be a series more for each.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    BUILD.labels(__version__).set(1)
     app = web.Application()
     app.router.add_get("/livez", _probing(probe.live))
     app.router.add_get("/readyz", _probing(probe.ready))
@@ -50,10 +58,10 @@ async def serve(address: str, probe: Probe) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
-def _probing(check: Callable[[], bool]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _probing(check: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(_: web.Request) -> web.Response:
-        good = check()
-        return web.Response(text="ok\n" if good else "not ok\n", status=200 if good else 503)
+        problem = check()
+        return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
 
     return answer
 

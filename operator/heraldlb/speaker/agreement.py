@@ -97,9 +97,9 @@ class Agreement:
         """Intervals in which a heartbeat of a peer was due and did not come."""
         return self._membership.missed
 
-    def agent_macs(self) -> frozenset[bytes]:
-        """Hardware addresses of interfaces that agents offer, this one's included."""
-        return self._membership.macs() | {offer.mac for offer in self._offers}
+    def agent_macs(self) -> dict[str, frozenset[bytes]]:
+        """Hardware addresses of interfaces that agents offer, by node; this one's included."""
+        return {**self._membership.macs(), self._me: frozenset(offer.mac for offer in self._offers)}
 
     def apply(self, desired: Desired, now: float) -> None:
         """Act on this snapshot from here on."""

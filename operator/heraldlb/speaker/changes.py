@@ -96,8 +96,13 @@ class OwnersChanged:
 
     owners: Mapping[IPAddress, str | None]
     """All addresses."""
-    macs: frozenset[str]
-    """Of the interfaces that agents offer, this node's and dead ones' included."""
+    stations: Mapping[str, frozenset[str]]
+    """Of each node, this and dead ones included, the hardware addresses of the interfaces that its agent offers."""
+
+    @property
+    def macs(self) -> frozenset[str]:
+        """All of these."""
+        return frozenset().union(*self.stations.values())
 
 
 AddressChange = Announcing | ClientsShared | Withdrawn | NotEligible | NotEligibleOver | Conflict | ConflictOver

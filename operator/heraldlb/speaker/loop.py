@@ -65,7 +65,7 @@ class Loop:
         # The assignment without what is still under trial: what LAN and agent know of.
         self._shown = NOTHING_ASSIGNED
         self._agent_macs: frozenset[bytes] = frozenset()
-        self._owners = OwnersChanged({}, frozenset())
+        self._owners = OwnersChanged({}, {})
         self._ports: dict[int, Port] = {}
         self._broken: set[int] = set()
 
@@ -290,8 +290,11 @@ class Loop:
 
     def _carry_out(self, before: Assignment, after: Assignment) -> None:
         """Make trials, ports, schedules and the agent's knowledge agree with the assignment."""
-        self._agent_macs = self._agreement.agent_macs()
-        owners = OwnersChanged(after.owners, frozenset(map(format_mac, self._agent_macs)))
+        stations = self._agreement.agent_macs()
+        self._agent_macs = frozenset().union(*stations.values())
+        owners = OwnersChanged(
+            after.owners, {name: frozenset(map(format_mac, macs)) for name, macs in stations.items()}
+        )
         if owners != self._owners:
             self._owners = owners
             self._tell(owners)

@@ -300,9 +300,13 @@ class Membership:
         """The peers whose last word was that they leave."""
         return frozenset(name for name, record in self._records.items() if record.standing is Standing.LEAVING)
 
-    def macs(self) -> frozenset[bytes]:
-        """Hardware addresses of all agents ever heard that are still configured, dead ones included."""
-        return frozenset(offer.mac for record in self._records.values() for offer in record.offers or ())
+    def macs(self) -> dict[str, frozenset[bytes]]:
+        """Hardware addresses of all agents ever heard that are still configured, dead ones included; by node."""
+        return {
+            name: frozenset(offer.mac for offer in record.offers)
+            for name, record in self._records.items()
+            if record.offers
+        }
 
     def _alive(self) -> frozenset[str]:
         return self._look()[2]

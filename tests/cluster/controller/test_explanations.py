@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from heraldlb.api.reasons import Reason
+from heraldlb.cli.kubectl.explain.allocation import Decision
+from lab.api_server import ApiServer
 from lab.waiting import wait_for
 from tests.cluster.controller.api import POOLS, Api
+from tests.cluster.controller.plugin import Plugin
 from tests.cluster.controller.replicas import Replica, Replicas
 from tests.cluster.controller.tenant import Tenant
 
@@ -158,8 +161,9 @@ REFUSALS: dict[Reason, Callable[[Tenant], None]] = {
 
 @pytest.mark.parametrize("reason", REFUSALS, ids=str)
 def test_a_refusal_is_the_same_reason_in_condition_event_and_metric(
-    tenant: Tenant, decisions: Callable[[], Counter[str]], reason: Reason
+    tenant: Tenant, decisions: Callable[[], Counter[str]], api_server: ApiServer, reason: Reason
 ) -> None:
+    """And so it is where `kubectl herald explain` decides for itself, in the very words of the condition."""
     before = decisions()
     REFUSALS[reason](tenant)
     tenant.await_refused("web", reason)
@@ -168,6 +172,9 @@ def test_a_refusal_is_the_same_reason_in_condition_event_and_metric(
     told = decisions() - before
     served = sum(bool(addresses) for addresses in tenant.all_shown().values())
     assert told == Counter({reason.value: 1} | ({"AddressAssigned": served} if served else {}))
+    allocation = Plugin(api_server.kubeconfig).story(tenant.namespace, "web").allocation
+    assert allocation.decision == Decision(False, condition["reason"], condition["message"])
+    assert allocation.agrees
 
 
 def test_assignment_and_release_are_counted_by_their_reasons_too(

@@ -61,8 +61,9 @@ def test_a_restart_writes_nothing_and_tells_nothing(
     assert len(shown) == CROWD
     requests = crowd.api.writes(*OURS)
     replicas.end(first, gently=gently)
-    replicas.only()
+    second = replicas.only()
     settle()
+    assert f"{crowd.namespace}/" not in second.log.read_text()
     assert crowd.versions() == before
     assert crowd.api.writes(*OURS) - requests < FEW
     assert crowd.all_shown() == shown

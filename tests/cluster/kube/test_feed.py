@@ -12,11 +12,12 @@ import pytest
 
 from heraldlb.api.objects import NamespacedName, text
 from heraldlb.api.servicecidrs import parse_service_cidr
-from heraldlb.kube import client, credentials
+from heraldlb.kube import client, credentials, kopf_watch, metrics, pulses
 from heraldlb.kube import feed as feed_module
 from heraldlb.kube.feed import Feed, Subscription
 from heraldlb.kube.mirror import Change, Mirror
 from lab.api_server import ApiServer
+from lab.waiting import wait_for
 
 PATIENCE = 20.0
 
@@ -136,9 +137,9 @@ class Forgetful(client.Api):
 
     stale = True
 
-    async def watch(self, resource: Any, selectors: Any, version: str) -> Any:
+    async def watch(self, resource: Any, selectors: Any, version: str, **options: Any) -> Any:
         wanted, self.stale = ("nonsense" if self.stale else version), False
-        async with aclosing(super().watch(resource, selectors, wanted)) as events:
+        async with aclosing(super().watch(resource, selectors, wanted, **options)) as events:
             async for event in events:
                 yield event
 
@@ -174,3 +175,78 @@ async def test_an_optional_kind_is_mirrored_where_the_api_server_has_it_and_empt
                 await relists.wait()
     assert [cidr.cidrs for cidr in cidrs.values()]
     assert not len(absent)
+
+
+def last_heard() -> float:
+    """Of namespaces, by any feed."""
+    [metric] = metrics.WATCH_HEARD.collect()
+    return max(
+        (sample.value for sample in metric.samples if sample.labels["resource"] == "namespaces"), default=0.0
+    )
+
+
+@pytest.mark.parametrize("direct", [False, True], ids=["kopf", "direct"])
+async def test_the_api_server_is_heard_of_while_nothing_changes(
+    configuration: Any, monkeypatch: pytest.MonkeyPatch, direct: bool
+) -> None:
+    monkeypatch.setattr(kopf_watch, "STREAM_SECONDS", 1)
+    monkeypatch.setattr(client, "WATCH_SILENCE", 1.0)
+    monkeypatch.setattr(feed_module, "RELIST_QUIET", 1_000.0)
+    async with client.Api(configuration) as api:
+        watched = Watched(api, direct=direct)
+        async with Feed(api, configuration, [watched.subscription()]) as feed:
+            await feed.start()
+            for _ in range(4):
+                before = last_heard()
+                await asyncio.to_thread(
+                    wait_for, "a word about namespaces", lambda since=before: last_heard() > since
+                )
+            assert feed.silent() == feed.stalled() == ""
+        assert watched.changes.empty()
+        assert last_heard() == 0.0, "a feed that was closed is not silent"
+
+
+@pytest.mark.parametrize("direct", [False, True], ids=["kopf", "direct"])
+async def test_a_watch_that_nobody_keeps_up_is_stalled_and_silent(
+    configuration: Any, monkeypatch: pytest.MonkeyPatch, direct: bool
+) -> None:
+    monkeypatch.setattr(kopf_watch, "watch", lambda *arguments: arguments[-1].wait())
+    monkeypatch.setattr(Feed, "_watch_directly", lambda *_: asyncio.sleep(3_600))
+    monkeypatch.setattr(feed_module, "RELIST_QUIET", 1_000.0)
+    async with client.Api(configuration) as api:
+        watched = Watched(api, direct=direct)
+        async with Feed(api, configuration, [watched.subscription()]) as feed:
+            await feed.start()
+            assert feed.stalled() == ""
+            monkeypatch.setattr(pulses, "SILENCE", 0.05)
+            await asyncio.sleep(0.1)
+            assert feed.stalled().startswith("nobody watches namespaces for ")
+            assert feed.silent().startswith("no word from the API server about namespaces for ")
+
+
+class Deaf(client.Api):
+    """Reaches no API server any more once it is told so."""
+
+    unplugged = False
+
+    async def watch(self, resource: Any, selectors: Any, version: str, **options: Any) -> Any:
+        if self.unplugged:
+            raise client.ApiUnavailableError("unplugged")
+        async with aclosing(super().watch(resource, selectors, version, **options)) as events:
+            async for event in events:
+                if self.unplugged:
+                    raise client.ApiUnavailableError("unplugged")
+                yield event
+
+
+async def test_while_the_api_server_is_away_a_watch_is_silent_and_not_stalled(
+    configuration: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Deaf(configuration) as api:
+        watched = Watched(api, direct=True)
+        async with Feed(api, configuration, [watched.subscription()]) as feed:
+            await feed.start()
+            api.unplugged = True
+            await watched.create("unseen")
+            monkeypatch.setattr(pulses, "SILENCE", 4 * feed_module.REWATCH_PERIOD)
+            await asyncio.to_thread(wait_for, "silence", lambda: feed.silent() and not feed.stalled())

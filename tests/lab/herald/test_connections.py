@@ -176,6 +176,7 @@ def _has_forgotten(herald: Product, node: str, addresses: list[str]) -> bool:
     return not any(herald.mac(node) in line for line in known for each in addresses if line.startswith(f"{each} "))
 
 
+@pytest.mark.usefixtures("settled")
 def test_a_former_owner_that_dies_is_handed_nothing_more(shop: Shop, herald: Product, lan: Lan) -> None:
     node, *addresses = shop.pair()
     began = time.monotonic()
@@ -189,7 +190,7 @@ def test_a_former_owner_that_dies_is_handed_nothing_more(shop: Shop, herald: Pro
         wait_for(f"the rest to be handed to {node}", lambda: handed() == {node}, PATIENCE)
         herald.lab.power_off(node)
         try:
-            wait_for("nothing to be handed on", lambda: handed() == {""}, PATIENCE)
+            wait_for(f"nothing to be handed to {node}", lambda: node not in handed(), PATIENCE)
             for address in addresses:
                 herald.fetch(address)
         finally:

@@ -7,8 +7,9 @@ import pytest
 
 from heraldlb.agent.announceable import Shared, announceable, combine, hindrances, peers, rules
 from heraldlb.agent.cluster import Cluster
-from heraldlb.agent.refusals import refusal
+from heraldlb.agent.refusals import hindrances_told, refusal
 from heraldlb.api.announcements import InterfaceFilter
+from heraldlb.api.explanations import HINDRANCES
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.reasons import Hindrance
 from heraldlb.speaker.desired import Announceable
@@ -263,6 +264,21 @@ def test_a_refusal_names_every_node_and_what_hinders_it_in_words(cluster: Made) 
         "no node can announce it (n1: cordoned, the Service has no ready endpoint, its agent is not heard)"
     )
     assert refused(cluster, {}) == "there is no node to announce it"
+
+
+@pytest.mark.parametrize("hindrance", Hindrance)
+def test_what_a_refusal_says_of_each_node_can_be_read_back(cluster: Made, hindrance: Hindrance) -> None:
+    words = HINDRANCES[hindrance]
+    message = f"192.168.1.240: no node can announce it (n1, n2: cordoned, {words}; n3: {words})"
+    assert {name: set(told) for name, told in hindrances_told(message).items()} == {
+        "n1": {Hindrance.CORDONED, hindrance},
+        "n2": {Hindrance.CORDONED, hindrance},
+        "n3": {hindrance},
+    }
+    cluster.add_node("n1", cordoned=True)
+    said = refused(cluster, {"n1": Ineligible.NOT_CANDIDATE, "n2": Ineligible.NO_PREFIX})
+    assert hindrances_told(said or "") == {"n1": (Hindrance.CORDONED,), "n2": (Hindrance.NO_PREFIX,)}
+    assert hindrances_told("n1 answers on eth0 with 02:00:00:00:00:01") == {}
 
 
 def test_nothing_is_refused_that_a_node_has_become_able_to_announce(cluster: Made) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.tally import Tally
+from heraldlb.api.objects import NamespacedName
+from heraldlb.api.serviceaddress import ServiceAddress
+from heraldlb.kube.mirror import Change
 from heraldlb.speaker.changes import Announcing, Conflict, Withdrawn
 
 ADDRESS = ip_address("10.0.0.1")
@@ -66,3 +70,34 @@ def test_strangers_are_counted() -> None:
     tally = Tally(cluster(), "n1")
     tally.take(Conflict(ADDRESS, "02:00:00:00:00:99", "eth0"))
     assert tally.conflicts == 1
+
+
+def durations(tally: Tally) -> tuple[float, float]:
+    """How many, and their sum in seconds."""
+    [metric] = tally.durations.collect()
+    values = {sample.name.rpartition("_")[2]: sample.value for sample in metric.samples}
+    return values["count"], values["sum"]
+
+
+def given(found: Cluster) -> Change[ServiceAddress]:
+    return Change(NamespacedName("", str(ADDRESS)), None, found.record(ADDRESS))
+
+
+def test_the_first_announcement_is_timed_from_when_the_address_was_given() -> None:
+    found = cluster()
+    tally = Tally(found, "n1")
+    tally.record_changed(given(found), 100.0)
+    tally.take(replace(HERE, since=100.25))
+    tally.take(Withdrawn(ADDRESS, None))
+    tally.take(replace(HERE, since=200.0))
+    assert durations(tally) == (1, 0.25)
+
+
+def test_an_address_that_another_node_announced_first_is_not_timed() -> None:
+    found = cluster()
+    tally = Tally(found, "n1")
+    tally.record_changed(given(found), 100.0)
+    change = given(cluster("n2"))
+    tally.record_changed(replace(change, before=found.record(ADDRESS)), 101.0)
+    tally.take(replace(HERE, since=150.0))
+    assert durations(tally) == (0, 0)

@@ -13,6 +13,8 @@ import yaml
 
 import heraldlb
 from heraldlb.forwarding.schedulers import ALIASES, Scheduler
+from tools.chart.__main__ import pages
+from tools.chart.values import UndocumentedError, documented
 
 CHART = Path(__file__).parents[3] / "charts" / "heraldlb"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -25,6 +27,7 @@ FREE_FORM = {
     "podAnnotations",
     "podLabels",
     "annotations",
+    "labels",
 }
 
 
@@ -45,8 +48,10 @@ def schema_paths(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
 def objects(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if "properties" in schema:
         yield schema
-    for child in schema.get("properties", {}).values():
-        yield from objects(child)
+    for children in (schema.get("properties", {}), schema.get("definitions", {})):
+        for child in children.values():
+            yield from objects(child)
+            yield from objects(child.get("items", {}))
 
 
 def test_the_defaults_are_valid() -> None:
@@ -61,18 +66,46 @@ def test_no_object_takes_unknown_keys() -> None:
     assert all(schema["additionalProperties"] is False for schema in objects(SCHEMA))
 
 
-@pytest.mark.parametrize("section", [None, "image", "pool", "logging", "controller", "agent"])
-def test_a_misspelt_key_is_refused_by_name(section: str | None) -> None:
+SECTIONS = [value.path for value in documented((CHART / "values.yaml").read_text(), SCHEMA) if value.is_section]
+
+
+@pytest.mark.parametrize("path", [(), *SECTIONS], ids=lambda path: ".".join(path) or "top")
+def test_a_misspelt_key_is_refused_by_name(path: tuple[str, ...]) -> None:
     values = json.loads(json.dumps(VALUES))
-    (values[section] if section else values)["mispelt"] = 1
+    section = values
+    for key in path:
+        section = section[key]
+    section["mispelt"] = 1
     with pytest.raises(jsonschema.ValidationError, match="'mispelt' was unexpected"):
         jsonschema.validate(values, SCHEMA)
 
 
-def test_every_value_in_the_schema_is_described() -> None:
-    for schema in objects(SCHEMA):
-        for key, child in schema["properties"].items():
-            assert child.get("description", "").endswith("."), key
+def test_the_schema_says_nothing_twice() -> None:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(pairs)) == len(pairs), [key for key, _ in pairs]
+        return dict(pairs)
+
+    json.loads((CHART / "values.schema.json").read_text(), object_pairs_hook=once)
+
+
+def test_readme_and_schema_say_what_the_comments_in_the_values_say() -> None:
+    for path, text in pages().items():
+        assert path.read_text() == text, f"{path.name} is stale: run ./dev docs and commit it"
+
+
+def test_every_value_has_its_row_in_the_readme() -> None:
+    readme = (CHART / "README.md").read_text()
+    for path in paths(VALUES):
+        name = "### `" + path if "." not in path and isinstance(VALUES[path], dict) else "| `" + path
+        assert f"{name}`" in readme
+
+
+def test_a_value_without_a_sentence_above_it_is_named() -> None:
+    schema = {"properties": {"a": {"properties": {"b": {}}}}}
+    assert [value.name for value in documented("# A.\na:\n  # One\n  # two.\n  b: 1\n", schema)] == ["a", "a.b"]
+    for text in ("# A.\na:\n  b: 1\n", "# A.\na:\n  # B\n  b: 1\n", "# A.\na:\n  # B.\n\n  b: 1\n"):
+        with pytest.raises(UndocumentedError, match=r"a\.b needs a sentence"):
+            documented(text, schema)
 
 
 def test_chart_and_package_are_of_one_version() -> None:

@@ -172,5 +172,11 @@ def test_metrics_count_addresses_by_state() -> None:
     collector = AllocationCollector()
     collector.assignments = kept(pool("lan", "10.0.0.1-10.0.0.6"))
     samples = [sample for metric in collector.collect() for sample in metric.samples]
-    states = {sample.labels["state"]: sample.value for sample in samples if sample.labels.get("family") == "IPv4"}
-    assert states == {"capacity": 6, "assigned": 2, "available": 2, "reserved": 1, "quarantined": 2}
+    counts = {sample.name: sample.value for sample in samples if sample.labels.get("family") == "IPv4"}
+    assert counts == {
+        "heraldlb_pool_addresses": 6,
+        "heraldlb_pool_assigned_addresses": 2,
+        "heraldlb_pool_available_addresses": 2,
+        "heraldlb_pool_reserved_addresses": 1,
+        "heraldlb_pool_quarantined_addresses": 2,
+    }

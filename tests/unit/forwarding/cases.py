@@ -13,6 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final, NamedTuple
 
 from heraldlb.api.endpoints import Endpoint, EndpointPort, EndpointSlice
+from heraldlb.api.group import CONNECTION_SURVIVAL_ANNOTATION
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Protocol, Service, ServicePort
@@ -22,10 +23,11 @@ from heraldlb.forwarding.plan import make_plan
 from tests.unit.forwarding.builders import WEB, service, slice_of
 
 NODES = ("node-1", "node-2")
+"""Those of the cases; the network may have a third."""
 CLIENT: dict[Family, str] = {"IPv4": "192.168.77.100", "IPv6": "fd77::100"}
 NODE_ADDRESS: dict[Family, dict[str, str]] = {
-    "IPv4": {"node-1": "192.168.77.1", "node-2": "192.168.77.2"},
-    "IPv6": {"node-1": "fd77::1", "node-2": "fd77::2"},
+    "IPv4": {"node-1": "192.168.77.1", "node-2": "192.168.77.2", "node-3": "192.168.77.3"},
+    "IPv6": {"node-1": "fd77::1", "node-2": "fd77::2", "node-3": "fd77::3"},
 }
 BRIDGE: dict[Family, dict[str, str]] = {
     "IPv4": {"node-1": "10.244.1.1", "node-2": "10.244.2.1"},
@@ -33,8 +35,8 @@ BRIDGE: dict[Family, dict[str, str]] = {
 }
 """The nodes' addresses towards their pods."""
 POD: dict[Family, dict[str, str]] = {
-    "IPv4": {"pod-1": "10.244.1.5", "pod-2": "10.244.2.5"},
-    "IPv6": {"pod-1": "fd00:244:1::5", "pod-2": "fd00:244:2::5"},
+    "IPv4": {"pod-1": "10.244.1.5", "pod-2": "10.244.2.5", "pod-3": "10.244.3.5"},
+    "IPv6": {"pod-1": "fd00:244:1::5", "pod-2": "fd00:244:2::5", "pod-3": "fd00:244:3::5"},
 }
 VIP: dict[Family, str] = {"IPv4": "172.16.0.1", "IPv6": "fd00:16::1"}
 CLUSTER_IP: dict[Family, str] = {"IPv4": "10.96.0.1", "IPv6": "fd00:96::1"}
@@ -103,7 +105,7 @@ class Case:
 
 def view(node: str) -> NodeView:
     """The node as the planner sees it."""
-    number = NODES.index(node) + 1
+    number = node.removeprefix("node-")
     own = tuple(ip_address(addresses[node]) for addresses in NODE_ADDRESS.values())
     return NodeView(
         node,
@@ -458,3 +460,26 @@ CASES: Final = (
         (Dial("client", "vip", 80, masqueraded("pod-2")),),
     ),
 )
+
+
+HINTED: Final = "node hints come before zone hints (trafficDistribution PreferSameNode)"
+assert any(each.name == HINTED for each in CASES)
+
+
+def surviving(subject: Case) -> Case:
+    """The same where every Service asks that its connections outlive the node that announces them: outside clients
+    of a load balancer's address are seen as who they are, and hints do not narrow what nodes must choose alike."""
+    services = {
+        id_: (replace(each, annotations={CONNECTION_SURVIVAL_ANNOTATION: "true"}), slices)
+        for id_, (each, slices) in subject.services.items()
+    }
+    return replace(
+        subject, services=services, dials=tuple(_surviving(dial, subject.name == HINTED) for dial in subject.dials)
+    )
+
+
+def _surviving(dial: Dial, hinted: bool) -> Dial:
+    concerned = dial.source == "client" and dial.target == "vip" and dial.protocol != "SCTP"
+    if not (concerned and isinstance(dial.end, To)):
+        return dial
+    return dial._replace(end=kept("pod-1", "pod-2") if hinted else dial.end._replace(kept=True))

@@ -154,7 +154,8 @@ class Network:
             self._send(name, message.sender, node.membership.message_to(message.sender, self.now))
 
     def _beat(self, name: str, node: Node) -> None:
-        for peer in node.membership.begin_round(self.now, node.standing, node.offers):
+        # In an order that does not depend on how this interpreter hashes, lest chance fall differently in each run.
+        for peer in sorted(node.membership.begin_round(self.now, node.standing, node.offers)):
             self._send(name, peer, node.membership.message_to(peer, self.now))
         self._schedule(name, node, self.now + node.membership.interval)
 

@@ -86,10 +86,10 @@ def test_a_silent_peer_expires_and_one_that_is_configured_no_longer_is_forgotten
     assert membership.next_expiry() == pytest.approx(0.01 + TIMEOUT)
     membership.expire(0.01 + TIMEOUT - 0.001)
     assert membership.heard()
-    assert membership.macs() == {OFFER.mac}
+    assert set().union(*membership.macs().values()) == {OFFER.mac}
     membership.expire(0.01 + TIMEOUT)
     assert not membership.heard()
-    assert membership.macs() == {OFFER.mac}, "what it still sends is no stranger's"
+    assert set().union(*membership.macs().values()) == {OFFER.mac}, "what it still sends is no stranger's"
     membership.configure(["far"])
     assert not membership.macs()
 

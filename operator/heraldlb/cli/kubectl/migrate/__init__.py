@@ -1,0 +1,1 @@
+"""`kubectl herald migrate`: from another load balancer to Herald."""

@@ -1,0 +1,1 @@
+"""`kubectl herald status`."""

@@ -1,0 +1,76 @@
+"""`kubectl herald` in a whole cluster: what it tells of a Service is what its clients find."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from heraldlb.cli.kubectl.exits import Exit
+from lab.waiting import wait_for
+from lab.workloads import service
+from tests.lab.herald.conftest import SHOP, Shop
+from tests.lab.herald.lan import Lan
+from tests.lab.herald.product import Product
+
+
+def herald_cli(product: Product, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit status and JSON of the console script, with the administrator's credentials."""
+    program = str(Path(sys.executable).with_name("kubectl-herald"))
+    environment = os.environ | {"KUBECONFIG": str(product.lab.kubeconfig)}
+    done = subprocess.run(
+        [program, *arguments, "--output=json"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_service_that_works_is_explained_down_to_the_requests_for_its_address(
+    shop: Shop, herald: Product, lan: Lan
+) -> None:
+    door = shop.doors[0]
+    owner = herald.await_owner(door.ipv4)
+    lan.ask_for(0.2, door.ipv4)
+
+    status, story = herald_cli(herald, "explain", f"{SHOP}/{door.name}")
+
+    assert (status, story["state"], story["works"]) == (Exit.FINE, "Announced", True), story
+    assert story["allocation"]["decision"] == story["allocation"]["said"]
+    chapter = next(each for each in story["addresses"] if each["address"] == door.ipv4)
+    assert {each["node"]: each["standing"] for each in chapter["nodes"]} == {
+        name: "Announces" if name == owner else "May" for name in herald.lab.nodes
+    }
+    assert chapter["unasked"] == {}
+    counted = chapter["counters"][owner]
+    assert counted["requests"] >= counted["answers"] >= 1, counted
+    assert story["forwarding"]["forwarders"][owner] == "Herald"
+    assert {sum(port["endpoints"].values()) for port in story["forwarding"]["ports"]} == {len(herald.lab.nodes)}
+
+    status, screen = herald_cli(herald, "status")
+    wrong = [each for each in screen["findings"] if each["severity"] == "Wrong"]
+    assert (status, wrong) == (Exit.FINE, [])
+    assert [agent["ready"] for agent in screen["herald"]["agents"]] == [True] * len(herald.lab.nodes)
+    assert screen["herald"]["leadership"]["holder"] in {
+        each["pod"].partition("/")[2] for each in screen["herald"]["controllers"]
+    }
+
+
+def test_a_service_without_endpoints_is_explained_in_the_agents_words(herald: Product, namespace: str) -> None:
+    herald.lab.apply(service("idle", namespace, selector={"app": "nobody"}))
+    address = herald.exposed(namespace, "idle").ipv4
+
+    def refused() -> bool:
+        conditions = herald.record(address).get("status", {}).get("conditions", ())
+        return any(each["reason"] == "NoEligibleNode" for each in conditions)
+
+    wait_for("agents to say that none may announce it", refused, 60)
+    status, story = herald_cli(herald, "explain", "idle", "-n", namespace)
+
+    assert (status, story["state"], story["works"]) == (Exit.WRONG, "NotAnnounced", False)
+    assert {tuple(each["why"]) for each in story["addresses"][0]["nodes"]} == {
+        ("the Service has no ready endpoint",)
+    }
+    assert all("no pod matches its selector" in port["problem"] for port in story["forwarding"]["ports"])

@@ -1,0 +1,40 @@
+"""The dashboard and the alerts on a real Prometheus that scrapes the lab."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from lab.prometheus import scraping
+from lab.waiting import wait_for
+from lab.workloads import service
+from tests.lab.herald.product import CHART, PATIENCE
+from tools.dashboard.panels import load
+
+if TYPE_CHECKING:
+    from lab.prometheus import Prometheus
+    from tests.lab.herald.conftest import Shop
+    from tests.lab.herald.product import Product
+
+
+def has_figures(prometheus: Prometheus, query: str) -> bool:
+    """Whether something comes of it; a quantile of nothing is no number."""
+    return any(isfinite(value) for series in prometheus.query(query) for _, value in series.points)
+
+
+def test_every_panel_shows_something_and_no_alert_is_in_error(herald: Product, shop: Shop, namespace: str) -> None:
+    targets = [(panel.title, target) for panel in load() for target in panel.targets]
+    with scraping(herald.lab, rules=(CHART / "files" / "alerts.yaml",)) as prometheus:
+        twice = "count(heraldlb_speaker_serving offset 2s) == " + str(len(herald.lab.nodes))
+        wait_for("all agents to be scraped twice", lambda: prometheus.query(twice), PATIENCE)
+        herald.run(namespace)
+        herald.expose(namespace, "web")
+        wishes = {"heraldlb.io/address-pool": "no-such-pool"}
+        refused = service("refused", namespace)
+        refused["metadata"]["annotations"] = wishes
+        herald.lab.apply(refused)
+        herald.fetch(shop.doors[0].ipv4)
+        for title, target in targets:
+            query = target.query("1m")
+            wait_for(f'"{title}" to show {query}', lambda query=query: has_figures(prometheus, query), PATIENCE)  # type: ignore[misc]
+        wait_for("the rules", lambda: all(rule["health"] == "ok" for rule in prometheus.rules()), PATIENCE)

@@ -1,0 +1,1 @@
+"""Draws the Grafana dashboard of the chart from what a real Prometheus answers, for the documentation."""

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -22,7 +23,7 @@ from lab import binaries
 from lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from benchmarks.survive.stand import Stand
     from lab.host import Host
@@ -43,7 +44,8 @@ _SLOW_SECONDS: Final = 6.0
 _LEAD: Final = 2.0
 """Seconds in which all clients are connected."""
 _ATTEMPTS: Final = 3
-"""Where all links are full, heartbeats are lost, too; an address may move, which resets what does not survive."""
+"""Where links or processors are at their limit, heartbeats are late or lost; an address may move, which
+resets what does not survive."""
 _PATIENCE: Final = 90.0
 _REPOSITORY: Final = Path(__file__).parents[2]
 
@@ -80,7 +82,7 @@ def _streams(stand: Stand, rounds: int) -> list[Rate]:
     for _ in range(rounds):
         for family, what, direction, way in product(FAMILIES, STREAMS, DIRECTIONS, stand.setup.ways):
             address = stand.address(way, family, objects.STREAM)
-            bits = _iperf3(stand, address, STREAMS[what], direction)
+            bits = _undisturbed(partial(_iperf3, stand, address, STREAMS[what], direction))
             taken.setdefault((way, family, what, direction), []).append(bits)
     return [Rate(*which, median(bits)) for which, bits in taken.items()]
 
@@ -88,25 +90,34 @@ def _streams(stand: Stand, rounds: int) -> list[Rate]:
 def _iperf3(stand: Stand, address: str, parallel: int, direction: Direction) -> float:
     argv = [str(binaries.find("iperf3")), "--client", address, f"--port={objects.STREAM_PORT}", "--json"]
     argv += [f"--time={_SECONDS:.0f}", f"--parallel={parallel}", *["--reverse"] * (direction == "download")]
-    ended: dict[str, dict[str, float]] = json.loads(stand.lab.client.exec(argv, timeout=_PATIENCE).stdout)["end"]
-    return ended["sum_received"]["bits_per_second"]
+    said = json.loads(stand.lab.client.exec(argv, timeout=_PATIENCE, check=False).stdout)
+    if "error" in said:
+        raise LabError(f"iperf3 cannot {direction} by {address}: {said['error']}")
+    bits: float = said["end"]["sum_received"]["bits_per_second"]
+    return bits
 
 
 def _shared(stand: Stand, clients: Sequence[Host], what: str) -> list[Rate]:
     return [
-        Rate(way, family, what, direction, _undisturbed(clients, stand.address(way, family), direction))
+        Rate(
+            way,
+            family,
+            what,
+            direction,
+            _undisturbed(partial(_all_at_once, clients, stand.address(way, family), direction)),
+        )
         for way in stand.setup.ways
         for family in FAMILIES
         for direction in DIRECTIONS
     ]
 
 
-def _undisturbed(clients: Sequence[Host], address: str, direction: Direction) -> float:
-    """The first in which no stream is cut off. Raises LabError."""
+def _undisturbed(attempt: Callable[[], float]) -> float:
+    """Of the first attempt in which no stream is cut off. Raises LabError."""
     for _ in range(_ATTEMPTS - 1):
         with suppress(LabError):
-            return _all_at_once(clients, address, direction)
-    return _all_at_once(clients, address, direction)
+            return attempt()
+    return attempt()
 
 
 def _all_at_once(clients: Sequence[Host], address: str, direction: Direction) -> float:

@@ -20,7 +20,7 @@ SIZE = 1_400
 QUEUED = 100
 """Frames that always wait on the link, at least: more than a second's worth."""
 TIMEOUT = 0.8
-"""Seconds of silence after which a node is dead: less than that, and more than a busy machine takes from a process."""
+"""Seconds of silence after which a node is dead: less than that, and more than a busy machine makes of silence."""
 BUFFER = 3 * SIZE * QUEUED
 DISCARD = 9
 
@@ -30,10 +30,13 @@ _SO_SNDBUFFORCE = 32
 @contextmanager
 def full_link(lan: Lan, node: str) -> Iterator[None]:
     """Meanwhile the node's link is slow, and a process on it sends as much as it can."""
-    tc = ["ip", "netns", "exec", lan.namespace(node), "tc", "qdisc"]
-    run(*tc, *f"add dev eth0 root handle 1: tbf rate {RATE} burst {2 * SIZE} limit {2 * BUFFER}".split())
+
+    def tc(command: str) -> None:
+        run("ip", "netns", "exec", lan.namespace(node), "tc", "qdisc", *command.split())
+
+    tc(f"add dev eth0 root handle 1: tbf rate {RATE} burst {2 * SIZE} limit {2 * BUFFER}")
     # The queue that Linux has always had; it knows three bands.
-    run(*tc, *"add dev eth0 parent 1:1 pfifo_fast".split())
+    tc("add dev eth0 parent 1:1 pfifo_fast")
     network = Surroundings(network=named(lan.namespace(node)))
     with run_in(network, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as flooding:
         flooding.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, BUFFER)
@@ -46,7 +49,7 @@ def full_link(lan: Lan, node: str) -> Iterator[None]:
         finally:
             ended.set()
             sender.join()
-            run(*tc, *"del dev eth0 root".split())
+            tc("del dev eth0 root")
 
 
 def _send(flooding: socket.socket, ended: threading.Event) -> None:

@@ -22,8 +22,8 @@ _PACKET_DROP_MEMBERSHIP = 2
 _PACKET_MR_MULTICAST = 0
 # Heartbeats are network control traffic: class selector 6 (RFC 2474 section 4.2.2), as routing protocols use.
 _CLASS_SELECTOR_6 = 0xC0
+# TC_PRIO_INTERACTIVE, the first band of the kernel's own queues: a full link delays no heartbeat and no answer.
 _INTERACTIVE = 6
-"""TC_PRIO_INTERACTIVE: the first band of the kernel's queues, so that a full link delays no heartbeat and no answer."""
 
 
 def open_packet_socket(interface: str, ethertype: int) -> socket.socket:

@@ -28,11 +28,17 @@ _BURST: Final = "burst 128kb"
 
 @contextmanager
 def slow(lab: Lab) -> Iterator[None]:
-    """Every node's link has RATE and a short queue, either way, as long as this lasts. Raises LabError."""
+    """Every node's link has RATE and a short queue, either way, as long as this lasts. Raises LabError.
+
+    That of the node is Linux' own, which knows priorities; that of the switch does not.
+    """
     network = Network(lab.name)
-    ends = [(network.lan, node) for node in lab.nodes] + [(host.network, INTERFACE) for host in lab.nodes.values()]
+    nodes = [(host.network, INTERFACE) for host in lab.nodes.values()]
+    ends = [(network.lan, node) for node in lab.nodes] + nodes
     for path, device in ends:
-        _tc(path, f"qdisc add dev {device} root tbf rate {RATE:.0f}bit {_BURST} {_QUEUE}")
+        _tc(path, f"qdisc add dev {device} root handle 1: tbf rate {RATE:.0f}bit {_BURST} {_QUEUE}")
+    for path, device in nodes:
+        _tc(path, f"qdisc add dev {device} parent 1:1 pfifo_fast")
     try:
         yield
     finally:

@@ -22,6 +22,8 @@ _PACKET_DROP_MEMBERSHIP = 2
 _PACKET_MR_MULTICAST = 0
 # Heartbeats are network control traffic: class selector 6 (RFC 2474 section 4.2.2), as routing protocols use.
 _CLASS_SELECTOR_6 = 0xC0
+# TC_PRIO_INTERACTIVE, the first band of the kernel's own queues: a full link delays no heartbeat and no answer.
+_INTERACTIVE = 6
 
 
 def open_packet_socket(interface: str, ethertype: int) -> socket.socket:
@@ -33,6 +35,7 @@ def open_packet_socket(interface: str, ethertype: int) -> socket.socket:
     try:
         attach_filter(opened, _NO_FRAMES, ())
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PACKET_BUFFER)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _INTERACTIVE)
         opened.bind((interface, ethertype))
     except OSError:
         opened.close()
@@ -128,6 +131,8 @@ def _open_udp(family: int, port: int) -> socket.socket:
         else:
             opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _CLASS_SELECTOR_6)
             opened.bind(("", port))
+        # Not before: the type of service brings a priority along.
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _INTERACTIVE)
     except OSError:
         opened.close()
         raise

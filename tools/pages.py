@@ -29,10 +29,10 @@ class Block:
     text: str
 
 
-def pages() -> list[Path]:
+def pages(root: Path = ROOT) -> list[Path]:
     """Every page that is part of the repository, in order of their paths."""
     folders = ("docs", "charts", "benchmarks", "lab", "examples")
-    found = [*ROOT.glob("*.md"), *(page for folder in folders for page in (ROOT / folder).rglob("*.md"))]
+    found = [*root.glob("*.md"), *(page for folder in folders for page in (root / folder).rglob("*.md"))]
     return sorted(found)
 
 

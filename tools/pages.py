@@ -48,6 +48,13 @@ def manifests(page: str) -> list[dict[str, Any]]:
     return [body for body in bodies if {"apiVersion", "kind", "metadata"} <= body.keys()]
 
 
+def commands(page: str) -> list[str]:
+    """The lines of code on a page, inline code among them, each with what continues it."""
+    inline = _INLINE_CODE.findall(_FENCE.sub("", page))
+    fenced = (line.strip() for block in blocks(page) for line in block.text.replace("\\\n", " ").splitlines())
+    return [*(code.strip("`") for code in inline), *fenced]
+
+
 def anchors(page: str) -> set[str]:
     """The anchors of a page's headings, as repositories' pages and MyST make them; repeated ones are numbered."""
     found: dict[str, int] = {}

@@ -96,9 +96,9 @@ class Prometheus:
 def scraping(
     lab: Lab, job: Mapping[str, Any], interval: float = 1.0, rules: tuple[Path, ...] = ()
 ) -> Iterator[Prometheus]:
-    """A Prometheus with this entry of `scrape_configs`, which discovers pods, every `interval` seconds, until the block ends.
+    """A Prometheus that scrapes every `interval` seconds, until the block ends.
 
-    Raises LabError, WaitTimeoutError.
+    `job` is an entry of `scrape_configs` that discovers pods. Raises LabError, WaitTimeoutError.
     """
     host = lab.hosts[CONTROL_PLANE]
     folder = lab.folder / _NAME
@@ -137,7 +137,7 @@ def configuration(
 
 
 def discovered(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What Prometheus' discovery of the role `pod` makes of them: each port of a container, with labels to relabel by."""
+    """What Prometheus' role `pod` discovers in them: each port of a container, with labels to relabel by."""
     found = []
     for pod in pods:
         address = pod["status"].get("podIP")

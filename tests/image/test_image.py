@@ -102,7 +102,9 @@ def test_the_bill_of_materials_has_all_that_is_installed_its_licences_and_what_n
     told = json.loads(bill.read_text())
     product = told["metadata"]["component"]
     components = [product, *told["components"]]
-    assert {f"{part['name']}=={part['version']}".lower().replace("_", "-") for part in components} == installed(root)
+    assert {f"{part['name']}=={part['version']}".lower().replace("_", "-") for part in components} == installed(
+        root
+    )
     assert product["name"] == "heraldlb"
     assert [part["name"] for part in components if not part.get("licenses")] == []
     needed = {name for each in told["dependencies"] for name in each.get("dependsOn", ())}
@@ -110,9 +112,7 @@ def test_the_bill_of_materials_has_all_that_is_installed_its_licences_and_what_n
     assert "timestamp" not in told["metadata"], "the same contents give the same bill"
 
 
-def test_the_same_sources_give_the_same_wheel_wherever_and_whenever_it_is_built(
-    root: Path, tmp_path: Path
-) -> None:
+def test_the_same_sources_give_the_same_wheel_wherever_and_whenever_it_is_built(root: Path, tmp_path: Path) -> None:
     (folder,) = (instruction.rest for instruction in of(BUILDER, "WORKDIR"))
     elsewhere = shutil.copytree(root / folder.lstrip("/"), tmp_path / "elsewhere")
     for path in elsewhere.rglob("*"):
@@ -127,7 +127,15 @@ def test_the_same_sources_give_the_same_wheel_wherever_and_whenever_it_is_built(
 def test_modules_are_compiled_alike_every_time_and_without_a_time(root: Path) -> None:
     (package,) = (root / "opt/heraldlb/lib").glob("python3*/site-packages/heraldlb")
     compiled = {path: path.read_bytes() for path in package.rglob("*.pyc")}
-    again = [root / "opt/heraldlb/bin/python", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
+    again = [
+        root / "opt/heraldlb/bin/python",
+        "-m",
+        "compileall",
+        "-q",
+        "-f",
+        "--invalidation-mode",
+        "unchecked-hash",
+    ]
     subprocess.run([*again, package], env={"PYTHONHASHSEED": "1"}, check=True, timeout=120)
     assert compiled
     assert [path for path, octets in compiled.items() if path.read_bytes() != octets] == []

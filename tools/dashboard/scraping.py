@@ -16,5 +16,4 @@ def documented_job() -> dict[str, Any]:
     """The job of the page's example, which is for clusters without the Prometheus operator."""
     shown = (yaml.safe_load(block.text) for block in blocks(_PAGE.read_text()) if block.kind == "yaml")
     (job,) = (job for body in shown for job in body.get(_KEY, ()))
-    assert isinstance(job, dict)
-    return job
+    return dict(job)

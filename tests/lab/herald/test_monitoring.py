@@ -28,7 +28,9 @@ def scraped(prometheus: Prometheus) -> set[tuple[str, str]]:
     return {(series.labels.get("pod", ""), series.labels.get("node", "")) for series in prometheus.query("up == 1")}
 
 
-def test_as_documented_every_panel_shows_something_and_no_alert_is_in_error(herald: Product, shop: Shop, namespace: str) -> None:
+def test_as_documented_every_panel_shows_something_and_no_alert_is_in_error(
+    herald: Product, shop: Shop, namespace: str
+) -> None:
     targets = [(panel.title, target) for panel in load() for target in panel.targets]
     pods = herald.lab.items("pods", "--all-namespaces", "--selector=app.kubernetes.io/name=heraldlb")
     wanted = {(pod["metadata"]["name"], pod["spec"]["nodeName"]) for pod in pods}

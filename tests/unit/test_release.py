@@ -20,10 +20,11 @@ LOG = "# Changelog\n\nWords.\n\n## Unreleased\n\n### Added\n\n- A.\n\n## 0.9.0 -
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A tree with all files in which the version stands."""
+    """A tree with all files in which the version stands, and something to release."""
     for name, text in read().items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
+    (tmp_path / CHANGELOG).write_text(LOG)
     return tmp_path
 
 

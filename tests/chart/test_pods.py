@@ -7,6 +7,7 @@ from typing import Any
 import click
 import pytest
 
+import heraldlb
 from heraldlb.cli.main import main
 from tests.chart.conftest import Objects, Render
 
@@ -220,7 +221,7 @@ def test_selectors_match_the_pods_they_select(defaults: Objects, key: tuple[str,
 @pytest.mark.parametrize(
     ("setting", "image"),
     [
-        pytest.param("image.repository=example.com/h", "example.com/h:0.1.0", id="repository"),
+        pytest.param("image.repository=example.com/h", f"example.com/h:{heraldlb.__version__}", id="repository"),
         pytest.param("image.tag=edge", "heraldlb/heraldlb:edge", id="tag"),
         pytest.param(
             f"image.digest=sha256:{'0' * 64}", f"heraldlb/heraldlb@sha256:{'0' * 64}", id="digest-before-tag"

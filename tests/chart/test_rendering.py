@@ -55,6 +55,7 @@ def test_a_release_of_another_name_has_names_of_its_own(render: Render) -> None:
         pytest.param("agent.forwarding.mode=on", "'/agent/forwarding/mode': value must be one of", id="mode"),
         pytest.param("agent.heartbeatInterval=100", "at '/agent/heartbeatInterval'", id="duration-without-unit"),
         pytest.param("logging.level=verbose", "at '/logging/level': value must be one of", id="log-level"),
+        pytest.param("loadBalancerClass=a/b/c", "at '/loadBalancerClass': 'a/b/c' does not match", id="class"),
         pytest.param("controller.replicas=0", "at '/controller/replicas': minimum", id="no-replicas"),
         pytest.param("monitoring.podMonitor.label.a=b", "properties 'label' not allowed", id="deep-unknown-key"),
         pytest.param("agent.updateStrategy.maxSurge=1", "properties 'maxSurge' not allowed", id="kubernetes-type"),

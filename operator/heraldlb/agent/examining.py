@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from heraldlb import __version__
 from heraldlb.agent.cluster import Cluster
@@ -57,9 +57,7 @@ class Examiner:
         if speaker is not None:
             view = speaker.view()
             told = speaker_facts(view, speaker.stats(), self._settings.membership_port)
-        links = await asyncio.to_thread(_links, view)
-        speaking = [link.name for link in links if link.announces]
-        settings = await asyncio.to_thread(reading.read_settings, sysctl.watched(speaking))
+        links, settings, findings = await asyncio.to_thread(self._look, view)
         return NodeFacts(
             node=self._settings.node_name,
             version=__version__,
@@ -68,7 +66,7 @@ class Examiner:
             started=self._started,
             links=links,
             settings=settings,
-            hindrances=tuple(map(_hindrance, await asyncio.to_thread(self._findings))),
+            hindrances=tuple(Hindrance(each.subject, each.message, each.blocking) for each in findings),
             forwarding=self._forwarding(),
             speaker=told,
             tunnel_port=self._pathways.tunnel_port,
@@ -81,6 +79,14 @@ class Examiner:
     def _in_use(self, address: IPAddress) -> bool:
         record = self._cluster.record(address)
         return record is not None and bool(record.holders or record.node)
+
+    def _look(
+        self, view: SpeakerView | None
+    ) -> tuple[tuple[LinkFacts, ...], Mapping[str, str], tuple[Finding, ...]]:
+        """Links, settings and what is amiss. Blocks."""
+        known, announcing = (view.links, view.interfaces) if view is not None else (reading.known_links(), ())
+        links = reading.read_links(known, announcing)
+        return links, reading.read_settings(sysctl.watched(announcing)), self._findings()
 
     def _findings(self) -> tuple[Finding, ...]:
         found = (*self._switch.findings, *self._pathways.findings)
@@ -140,13 +146,3 @@ def speaker_facts(view: SpeakerView, stats: SpeakerStats, port: int) -> SpeakerF
             if address in view.placements
         ),
     )
-
-
-def _links(view: SpeakerView | None) -> tuple[LinkFacts, ...]:
-    if view is None:
-        return reading.read_links(reading.known_links(), ())
-    return reading.read_links(view.links, view.interfaces)
-
-
-def _hindrance(finding: Finding) -> Hindrance:
-    return Hindrance(finding.subject, finding.message, finding.blocking)

@@ -23,7 +23,7 @@ KEPT: Final = 1.0
 """Seconds for which facts are told again as they were read."""
 
 BETWEEN: Final = 5.0
-"""Seconds between the beginnings of two surveys of the network."""
+"""Seconds between the beginnings of two surveys of the network, of which one goes on at a time."""
 
 Read = Callable[[], Awaitable[NodeFacts]]
 """Reads the facts. May raise OSError."""
@@ -40,6 +40,7 @@ class Examination:
         self._reading = asyncio.Lock()
         self._facts: NodeFacts | None = None
         self._stale_at = 0.0
+        self._surveying = asyncio.Lock()
         self._free_at = 0.0
 
     def routes(self) -> tuple[web.RouteDef, ...]:
@@ -62,16 +63,16 @@ class Examination:
             return _refusal(400, 'the body is not JSON: send {"probe": ["192.168.1.240"], "dhcp": true}')
         if len(question.probe) > MAX_PROBED:
             return _refusal(400, f"probe: {len(question.probe)} addresses; at most {MAX_PROBED} at once")
-        wait = self._free_at - time.monotonic()
-        if wait > 0:
-            message = f"the network was asked a moment ago: ask again in {wait:.0f} s"
-            return _refusal(429, message, {"Retry-After": f"{wait + 0.5:.0f}"})
-        self._free_at = time.monotonic() + BETWEEN
-        try:
-            facts = await self._known()
-        except OSError as error:
-            return _refusal(503, f"the node could not be read: {error}")
-        return web.json_response(encode(await self._ask(question, facts.links)))
+        if self._surveying.locked() or time.monotonic() < self._free_at:
+            message = f"the network was asked a moment ago: ask again in {BETWEEN:g} s"
+            return _refusal(429, message, {"Retry-After": f"{BETWEEN:g}"})
+        async with self._surveying:
+            self._free_at = time.monotonic() + BETWEEN
+            try:
+                facts = await self._known()
+            except OSError as error:
+                return _refusal(503, f"the node could not be read: {error}")
+            return web.json_response(encode(await self._ask(question, facts.links)))
 
     async def _known(self) -> NodeFacts:
         """The facts of this second. Who asks while they are read waits for them. Raises OSError."""

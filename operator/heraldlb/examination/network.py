@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TypeVar
 
 from heraldlb.api.ranges import IPAddress
@@ -19,9 +20,7 @@ from heraldlb.examination.targets import targets
 T = TypeVar("T")
 
 
-async def survey(
-    question: Question, links: Iterable[LinkFacts], in_use: Callable[[IPAddress], bool]
-) -> Survey:
+async def survey(question: Question, links: Iterable[LinkFacts], in_use: Callable[[IPAddress], bool]) -> Survey:
     """The answer to a question, after a few seconds. A link that cannot be asked does not keep the others from it.
 
     `in_use`: by Herald, on whatever node; such addresses are not probed. However this ends, it leaves nothing.
@@ -33,17 +32,17 @@ async def survey(
     offers: list[DhcpOffer] = []
     troubles: list[Trouble] = []
 
-    async def ask(link: str, asking: Awaitable[Iterable[T]], into: list[T]) -> None:
+    async def ask(link: str, asking: Callable[[], Awaitable[Iterable[T]]], into: list[T]) -> None:
         try:
-            into += await asking
+            into += await asking()
         except OSError as error:
             troubles.append(Trouble(link, error.strerror or str(error)))
 
     async with asyncio.TaskGroup() as tasks:
         for name, addresses in wanted.by_link.items():
-            tasks.create_task(ask(name, probe(by_name[name], addresses), answerers))
+            tasks.create_task(ask(name, partial(probe, by_name[name], addresses), answerers))
         for name in dhcp_links:
-            tasks.create_task(ask(name, discover(name), offers))
+            tasks.create_task(ask(name, partial(discover, name), offers))
     return Survey(
         probed=sum(map(len, wanted.by_link.values())),
         answerers=tuple(sorted(answerers, key=lambda each: (str(each.address), each.mac))),

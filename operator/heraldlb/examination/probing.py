@@ -21,8 +21,8 @@ from heraldlb.speaker.sockets import MulticastGroups, attach_filter, open_packet
 ROUNDS: Final = 3
 """Times that an address is asked for, as RFC 5227 section 1.1 has it (PROBE_NUM): frames get lost."""
 
-PACE: Final = 0.002
-"""Seconds between two questions, so that the LAN has at most 500 of them a second."""
+PACE: Final = 0.005
+"""Seconds between two questions on a link, which has at most 200 of them a second."""
 
 PAUSE: Final = 0.3
 """Seconds after each round for answers to come. Most take a millisecond; hosts that save power, some more."""
@@ -38,7 +38,7 @@ _LANES: Final = {4: (ETHERTYPE_ARP, ARP_PATTERN), 6: (ETHERTYPE_IPV6, NDP_PATTER
 async def probe(link: LinkFacts, addresses: Collection[IPAddress]) -> frozenset[Answerer]:
     """Every station on the link that has one of these addresses. Who has answered is not asked again.
 
-    Takes a second, and for each hundred addresses half a second more. Raises OSError.
+    Takes a second, and for each hundred addresses one and a half more. Raises OSError.
     """
     mac = bytes.fromhex(link.mac.replace(":", ""))
     found: set[Answerer] = set()

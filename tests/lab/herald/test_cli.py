@@ -11,8 +11,9 @@ from typing import Any
 
 from heraldlb import __version__
 from heraldlb.cli.kubectl.exits import Exit
-from heraldlb.examination.codec import decode
+from heraldlb.examination.codec import decode, encode
 from heraldlb.examination.facts import NodeFacts
+from heraldlb.examination.survey import Question, Survey
 from lab.waiting import wait_for
 from lab.workloads import service
 from tests.lab.herald.conftest import SHOP, Shop
@@ -61,7 +62,9 @@ def test_a_service_that_works_is_explained_down_to_the_requests_for_its_address(
     }
 
 
-def test_an_agent_tells_through_the_api_server_what_it_sees_of_its_node(shop: Shop, herald: Product) -> None:
+def test_an_agent_tells_through_the_api_server_what_it_sees_of_its_node_and_whom_it_finds_on_its_network(
+    shop: Shop, herald: Product
+) -> None:
     door = shop.doors[0]
     owner = herald.await_owner(door.ipv4)
     pods = herald.lab.items("pods", "-n", "kube-system", "-l", "app.kubernetes.io/component=agent")
@@ -85,6 +88,12 @@ def test_an_agent_tells_through_the_api_server_what_it_sees_of_its_node(shop: Sh
     [announced] = [each for each in facts.speaker.addresses if str(each.address) == door.ipv4]
     assert (announced.link, announced.foreign_claims) == ("eth0", 0)
     assert announced.announcements >= 1
+
+    client = herald.lab.client
+    body = json.dumps(encode(Question((client.ipv4, announced.address))))
+    found = decode(Survey, json.loads(herald.lab.kubectl("create", "--raw", path, "-f", "-", input=body)))
+    assert [(each.address, each.mac) for each in found.answerers] == [(client.ipv4, client.mac_address)]
+    assert [each.address for each in found.skipped] == [announced.address]
 
 
 def test_a_service_without_endpoints_is_explained_in_the_agents_words(herald: Product, namespace: str) -> None:

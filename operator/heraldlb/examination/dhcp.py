@@ -43,6 +43,8 @@ _VERSION_AND_LENGTH: Final = 0x45
 _NO_FRAGMENTS: Final = 0x4000
 _TIME_TO_LIVE: Final = 64
 _PROTOCOL_UDP: Final = 17
+_SHORTEST: Final = 300
+"""Octets of a message, below which relays may drop it (RFC 1542 section 2.1)."""
 _LARGEST: Final = 2_048
 
 REPLIES: Final = Pattern(
@@ -90,7 +92,7 @@ def discovery(mac: bytes, number: int) -> bytes:
             },
         }
     )
-    payload: bytes = message.encode().buf
+    payload: bytes = message.encode().buf.ljust(_SHORTEST, b"\0")
     # Its checksum may be left out (RFC 768).
     datagram = _UDP.pack(_CLIENT_PORT, _SERVER_PORT, _UDP.size + len(payload), 0) + payload
     header = [

@@ -20,6 +20,7 @@ def test_two_workloads_and_what_they_need(defaults: Objects) -> None:
         ("Secret", "heraldlb-membership"),
         *((kind, "heraldlb-controller") for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")),
         *((kind, "heraldlb-agent") for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")),
+        ("ClusterRole", "heraldlb-view"),
         ("Role", "heraldlb-controller"),
         ("RoleBinding", "heraldlb-controller"),
         ("Role", "heraldlb-agent"),

@@ -87,6 +87,7 @@ class PathwaysRole:
         self._impatience = 0
         self._failure = ""
         self._findings: tuple[Finding, ...] = ()
+        self._tunnelled = False
         self._changed = asyncio.Event()
         self.metrics = PathwaysMetrics()
 
@@ -94,6 +95,11 @@ class PathwaysRole:
     def findings(self) -> tuple[Finding, ...]:
         """What on this node stands in the way."""
         return self._findings
+
+    @property
+    def tunnel_port(self) -> int:
+        """The UDP port of the tunnel to other nodes; 0 while there is none."""
+        return self._settings.port if self._tunnelled else 0
 
     def want(self, served: frozenset[Frontend]) -> None:
         """These frontends have surviving connections, and no others."""
@@ -144,7 +150,7 @@ class PathwaysRole:
         self._rules.want(TunnelRules())
         await asyncio.to_thread(self._kernel.remove)
         self._reach.clear()
-        self._failure, self._findings = "", ()
+        self._failure, self._findings, self._tunnelled = "", (), False
 
     async def _open(self, served: frozenset[Frontend]) -> None:
         nodes = tuple(self._cluster.nodes.values())
@@ -175,6 +181,7 @@ class PathwaysRole:
         # Its guard before the tunnel itself.
         self._rules.want(rules)
         device = await self._keep(tunnel)
+        self._tunnelled = bool(device)
         ways = pathways(me.name, nodes, reach, tunnel, device)
         self._tell(ways)
         on_link = {hop.interface for hop in ways.hops.values()} - set(device.values())

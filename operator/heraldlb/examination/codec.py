@@ -1,7 +1,7 @@
 """Dataclasses as JSON and back, between programs of different versions. Pure.
 
-Fields are in camel case, as in Kubernetes' own objects. What a newer program adds is skipped by an older one; what an
-older one leaves out has its default, so every field must have one.
+Fields are in camel case, as in Kubernetes' own objects. What a newer program adds is skipped by an older one; what
+an older one leaves out has its default, so every field must have one.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def encode(value: Any) -> Any:
     return str(value) if isinstance(value, _ADDRESSES) else value
 
 
-def decode(kind: type[T], raw: object, at: str = "the document") -> T:
-    """The dataclass `kind` from decoded JSON, which `at` names in messages. Raises DecodeError and nothing else."""
+def decode(kind: type[T], raw: object, at: str = "") -> T:
+    """The dataclass `kind` from decoded JSON, found `at` this field. Raises DecodeError and nothing else."""
     if not isinstance(raw, Mapping):
-        raise DecodeError(f"{at} is not an object")
+        raise DecodeError(f"{at or 'the document'} is not an object")
     found = {
-        name: _decode(annotation, raw[camel], camel if at == "the document" else f"{at}.{camel}")
+        name: _decode(annotation, raw[camel], f"{at}.{camel}" if at else camel)
         for name, camel, annotation in _fields(kind)
         if camel in raw
     }

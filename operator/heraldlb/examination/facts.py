@@ -68,7 +68,7 @@ class LinkFacts:
     addresses: tuple[IPAddress, ...] = ()
     """The node's own on this link."""
     gateways: tuple[IPAddress, ...] = ()
-    """Routers on this link that the node's default routes lead to."""
+    """Routers on this link that the node's default routes lead to, at most one of each family."""
     announces: bool = False
     """The speaker announces here, or would if it were elected for an address of this link's prefixes."""
 
@@ -127,8 +127,8 @@ class PeerFacts:
     heard_ago: float | None = None
     """Seconds since a heartbeat of it came that showed that it hears this node. None: never."""
     received_ago: float | None = None
-    """Seconds since any authentic datagram of it came. Where this is small and `heard_ago` is not, its datagrams reach
-    this node, and this node's do not reach it. None: never."""
+    """Seconds since any authentic datagram of it came. Where this is small and `heard_ago` is not, its datagrams
+    reach this node, and this node's do not reach it. None: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ class RefusedFacts:
 
     verdict: str = ""
     """`BadSignature`: its sender has another key. `Malformed`: no heartbeat of ours, or of another version. `Stale`:
-    delayed, recorded, or its sender no longer hears this node. `Replayed`, `Unconfirmed` (the first of a peer that has
-    not heard this node yet), `UnknownSender`."""
+    delayed, recorded, or its sender no longer hears this node. `Unconfirmed`: of a peer that has not heard this node
+    yet. `Replayed`. `UnknownSender`: the cluster names no such node."""
     count: int = 0
     """Since the agent started."""
     ago: float | None = None
@@ -190,7 +190,7 @@ class NodeFacts:
     kernel: str = ""
     """Its release, as `uname -r` says it."""
     clock: float = 0.0
-    """The node's wall clock when this was read, in Unix seconds. The answer may be a second older than the question."""
+    """The node's wall clock when this was read, in Unix seconds; up to a second before it was told."""
     started: float = 0.0
     """The same when the agent started: counters grow from there."""
     links: tuple[LinkFacts, ...] = ()

@@ -50,6 +50,7 @@ class DhcpOffer:
     mac: str = ""
     """Of the server, or of the relay that the offer came through."""
     offered: IPv4Address | None = None
+    """It may be what the server keeps for this very node."""
     mask: str = ""
     """Subnet mask, in dotted form; empty where the offer has none."""
     router: IPv4Address | None = None

@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from heraldlb import __version__
 from heraldlb.cli.kubectl.exits import Exit
+from heraldlb.examination.codec import decode
+from heraldlb.examination.facts import NodeFacts
 from lab.waiting import wait_for
 from lab.workloads import service
 from tests.lab.herald.conftest import SHOP, Shop
 from tests.lab.herald.lan import Lan
-from tests.lab.herald.product import Product
+from tests.lab.herald.product import AGENT_METRICS_PORT, Product
 
 
 def herald_cli(product: Product, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -56,6 +59,32 @@ def test_a_service_that_works_is_explained_down_to_the_requests_for_its_address(
     assert screen["herald"]["leadership"]["holder"] in {
         each["pod"].partition("/")[2] for each in screen["herald"]["controllers"]
     }
+
+
+def test_an_agent_tells_through_the_api_server_what_it_sees_of_its_node(shop: Shop, herald: Product) -> None:
+    door = shop.doors[0]
+    owner = herald.await_owner(door.ipv4)
+    pods = herald.lab.items("pods", "-n", "kube-system", "-l", "app.kubernetes.io/component=agent")
+    [pod] = [each["metadata"]["name"] for each in pods if each["spec"]["nodeName"] == owner]
+    path = f"/api/v1/namespaces/kube-system/pods/{pod}:{AGENT_METRICS_PORT}/proxy/examination"
+
+    facts = decode(NodeFacts, json.loads(herald.lab.kubectl("get", "--raw", path)))
+
+    assert (facts.node, facts.version, facts.kernel) == (owner, __version__, os.uname().release)
+    link = facts.link("eth0")
+    assert link is not None
+    assert (link.mac, link.announces, link.up, link.carrier) == (herald.mac(owner), True, True, True)
+    assert herald.lab.nodes[owner].ipv4 in link.addresses
+    assert facts.settings["net.ipv4.ip_forward"] == "1"
+    assert "net.ipv4.conf.eth0.rp_filter" in facts.settings
+    assert not [each for each in facts.hindrances if each.blocking]
+    assert facts.forwarding.active
+    assert {peer.name for peer in facts.speaker.peers if peer.heard and peer.expected and peer.alive} == {
+        name for name in herald.lab.nodes if name != owner
+    }
+    [announced] = [each for each in facts.speaker.addresses if str(each.address) == door.ipv4]
+    assert (announced.link, announced.foreign_claims) == ("eth0", 0)
+    assert announced.announcements >= 1
 
 
 def test_a_service_without_endpoints_is_explained_in_the_agents_words(herald: Product, namespace: str) -> None:

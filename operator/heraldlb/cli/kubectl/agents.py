@@ -16,6 +16,9 @@ T = TypeVar("T")
 AT_ONCE = 8
 """Agents asked at the same time."""
 
+BUSY = 5.0
+"""Seconds after which one that has no time (HTTP 429) is asked once more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -59,9 +62,17 @@ async def _ask(
     if not agent.metrics_port:
         return f"the agent {agent.pod} serves no metrics"
     target = f"{agent.pod.name}:{agent.metrics_port}"
+    url = PODS.path(agent.pod.namespace, target, "proxy") + path
     asked = time.time()
     try:
-        text = await api.text(PODS.path(agent.pod.namespace, target, "proxy") + path, body, timeout=timeout)
+        try:
+            text = await api.text(url, body, timeout=timeout)
+        except ApiError as error:
+            if error.status != 429:
+                raise
+            await asyncio.sleep(BUSY)
+            asked = time.time()
+            text = await api.text(url, body, timeout=timeout)
         return parse(Reply(text, asked, time.time()))
     except ApiError as error:
         if error.status == 403:

@@ -10,16 +10,12 @@ from heraldlb.cli.kubectl.agents import Reply, ask_agents
 from heraldlb.cli.kubectl.doctor.seen import Examined, Reading, Surveyed
 from heraldlb.cli.kubectl.installation import Instance
 from heraldlb.examination.codec import decode, encode
+from heraldlb.examination.endpoint import KEPT, PATH
 from heraldlb.examination.facts import NodeFacts
 from heraldlb.examination.survey import Question, Survey
 from heraldlb.kube.client import Api
 
 T = TypeVar("T")
-
-PATH: Final = "/examination"
-
-CACHED: Final = 1.0
-"""Seconds for which agents give the same answer."""
 
 SURVEY_TIMEOUT: Final = 30.0
 """Seconds: as many probes as one question may have are sent one after the other, and DHCP servers take theirs."""
@@ -64,7 +60,7 @@ def reading(clock: float, since: float, until: float, granularity: float) -> Rea
 
 def _examined(reply: Reply) -> Examined:
     facts = decode(NodeFacts, json.loads(reply.text))
-    return Examined(facts, reading(facts.clock, reply.asked, reply.answered, CACHED))
+    return Examined(facts, reading(facts.clock, reply.asked, reply.answered, KEPT))
 
 
 def _survey(reply: Reply) -> Survey:

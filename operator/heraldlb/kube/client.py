@@ -244,21 +244,21 @@ class Api:
         await self._call("DELETE", resource.path(namespace, name), options)
 
     async def text(
-        self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float = REQUEST_TIMEOUT
+        self, path: str, body: Mapping[str, Any] | None = None, *, patience: float = REQUEST_TIMEOUT
     ) -> str:
         """What the server answers at a path that is no object's, as text; with a body, it is posted.
 
-        `timeout`: seconds. Raises ApiError, ApiUnavailableError.
+        `patience`: seconds. Raises ApiError, ApiUnavailableError.
         """
         method = "GET" if body is None else "POST"
         headers = {"Accept": "text/plain, application/json", "Content-Type": "application/json"}
-        answer = await self._request(method, path, headers, body, timeout)
+        answer = await self._request(method, path, headers, body, patience)
         if answer.status >= 400:
             raise _error(_decoded(answer.data), answer.status, answer.reason, f"{method} {path} failed")
         return answer.data.decode(errors="replace")
 
     async def clock(self) -> float | None:
-        """The server's clock in Unix seconds, cut to whole ones; None where its answers bear no date (RFC 9110, 6.6.1).
+        """The server's clock in Unix seconds, cut to whole ones; None where answers bear no date (RFC 9110, 6.6.1).
 
         Raises ApiUnavailableError.
         """
@@ -284,14 +284,14 @@ class Api:
         path: str,
         headers: dict[str, str],
         body: Mapping[str, Any] | None = None,
-        timeout: float = REQUEST_TIMEOUT,
+        patience: float = REQUEST_TIMEOUT,
     ) -> _Answer:
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path
         started = time.monotonic()
         with _unavailable(method, f"{method} {path}"):
             response = await self._client.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=timeout
+                method, url, headers=headers, body=body, _request_timeout=patience
             )
             data = await response.read()
         self._answered = time.monotonic()
@@ -331,9 +331,7 @@ DAEMON_SETS = Resource("apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 EVENTS = Resource("events.k8s.io", "v1", "events")
-SELF_SUBJECT_ACCESS_REVIEWS = Resource(
-    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False
-)
+SELF_SUBJECT_ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False)
 CUSTOM_RESOURCE_DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
 ADDRESS_POOLS = Resource("heraldlb.io", "v1beta1", "addresspools", namespaced=False)
 L2_ANNOUNCEMENTS = Resource("heraldlb.io", "v1beta1", "l2announcements", namespaced=False)

@@ -36,17 +36,17 @@ async def ask_agents(
     parse: Callable[[Reply], T],
     bodies: Mapping[str, Mapping[str, Any]] | None = None,
     *,
-    timeout: float = REQUEST_TIMEOUT,
+    patience: float = REQUEST_TIMEOUT,
 ) -> dict[str, T | str]:
     """What each agent answers at that path of its metrics port, or why it could not be asked; by node.
 
-    `parse` raises ValueError for what it cannot read. `bodies`: what to post, by node. `timeout`: seconds.
+    `parse` raises ValueError for what it cannot read. `bodies`: what to post, by node. `patience`: seconds.
     """
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def one(agent: Instance) -> tuple[str, T | str]:
         async with turns:
-            return agent.node, await _ask(api, agent, path, parse, (bodies or {}).get(agent.node), timeout)
+            return agent.node, await _ask(api, agent, path, parse, (bodies or {}).get(agent.node), patience)
 
     return dict(await asyncio.gather(*map(one, agents)))
 
@@ -57,7 +57,7 @@ async def _ask(
     path: str,
     parse: Callable[[Reply], T],
     body: Mapping[str, Any] | None,
-    timeout: float,
+    patience: float,
 ) -> T | str:
     if not agent.metrics_port:
         return f"the agent {agent.pod} serves no metrics"
@@ -66,13 +66,13 @@ async def _ask(
     asked = time.time()
     try:
         try:
-            text = await api.text(url, body, timeout=timeout)
+            text = await api.text(url, body, patience=patience)
         except ApiError as error:
             if error.status != 429:
                 raise
             await asyncio.sleep(BUSY)
             asked = time.time()
-            text = await api.text(url, body, timeout=timeout)
+            text = await api.text(url, body, patience=patience)
         return parse(Reply(text, asked, time.time()))
     except ApiError as error:
         if error.status == 403:

@@ -17,7 +17,7 @@ from heraldlb.kube.client import Api
 
 T = TypeVar("T")
 
-SURVEY_TIMEOUT: Final = 30.0
+SURVEY_PATIENCE: Final = 30.0
 """Seconds: as many probes as one question may have are sent one after the other, and DHCP servers take theirs."""
 
 
@@ -32,7 +32,7 @@ async def survey(
     """What the agents that have a question find out, or why one could not be asked; by node."""
     asked = [agent for agent in agents if agent.node in questions]
     bodies = {node: encode(question) for node, question in questions.items()}
-    found = await ask_agents(api, asked, PATH, _survey, bodies, timeout=SURVEY_TIMEOUT)
+    found = await ask_agents(api, asked, PATH, _survey, bodies, patience=SURVEY_PATIENCE)
     return {
         node: answer if isinstance(answer, str) else Surveyed(questions[node], answer)
         for node, answer in found.items()

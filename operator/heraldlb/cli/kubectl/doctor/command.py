@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 @printed
 @click.pass_context
 def command(ctx: click.Context, target: Target, output: Format, node: str, probes: bool) -> None:
-    """What breaks load balancing on layer 2 in practice: looked for in the cluster, on each node, on the network.
+    """What breaks load balancing on layer 2: looked for in the cluster, on each node, and on the network.
 
     Each finding tells what was seen where, and what to do. Below stand what was checked and is fine, and what could
     not be checked and why. Nothing is changed, neither in the cluster nor on nodes.
 
     Agents are asked through the API server (get, and with --probe create, on pods/proxy). With --probe, one node of
-    each network segment sends ARP probes or neighbour solicitations for up to 256 unassigned addresses of each pool,
-    and a DHCPDISCOVER, which takes some seconds; no host's cache is changed by it.
+    each network sends ARP probes or neighbour solicitations for up to 256 unassigned addresses of each pool, and a
+    DHCPDISCOVER, which takes some seconds; no host's cache is changed by it.
 
     Exits with 1 where something is wrong.
     """

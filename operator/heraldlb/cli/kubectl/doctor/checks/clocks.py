@@ -49,7 +49,7 @@ def unknown_server(seen: Seen) -> Iterator[str]:
 
 
 def _skew(clock: Reading, reference: Reading) -> float:
-    """Seconds by which it is ahead of the reference; 0 where that may be an error of reading, or does not matter."""
+    """Seconds by which it is ahead of the reference; 0 where that may be an error of reading, or is little."""
     difference = clock.ahead - reference.ahead
     return difference if abs(difference) > _WORTH_TELLING + clock.margin + reference.margin else 0.0
 

@@ -80,15 +80,15 @@ def _misleading(seen: Seen, each: Attachment) -> Iterator[Finding]:
         yield Finding(Severity.WRONG, subject, message, remedy)
     elif link.kind == LinkKind.IPVLAN:
         message = (
-            f"{link.name} announces and is an ipvlan ({link.mode or 'l2'}), to which the kernel gives packets for its"
-            f" own addresses only: those for Services' addresses go to its parent {link.parent}".rstrip()
+            f"{link.name} announces and is an ipvlan ({link.mode or 'l2'}), to which the kernel gives packets for"
+            f" its own addresses only: those for Services' addresses go to its parent {link.parent}".rstrip()
         )
         yield Finding(Severity.WRONG, subject, message, f"{_ELSEWHERE}, such as its parent")
     elif link.kind == LinkKind.MACVLAN:
         parent = link.parent or "its parent"
         message = (
-            f"{link.name} announces and is a macvlan ({link.mode or 'vepa'}): the machine that has {parent} does not"
-            " reach what is announced there, nor do other macvlans of it unless their mode is bridge"
+            f"{link.name} announces and is a macvlan ({link.mode or 'vepa'}): the machine that has {parent} does"
+            " not reach what is announced there, nor do other macvlans of it unless their mode is bridge"
         )
         yield Finding(Severity.NOTICE, subject, message, f"reach it from other machines, or {_ELSEWHERE}")
     elif link.kind == LinkKind.BOND and link.mode == "balance-alb":

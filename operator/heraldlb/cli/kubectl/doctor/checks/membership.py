@@ -16,7 +16,7 @@ _SETTLED: Final = 10.0
 _LATELY: Final = 60.0
 """Seconds for which a refused datagram tells of how things are now."""
 _FRESH: Final = 5.0
-"""Seconds within which a datagram of a peer shows that its way here is open; heartbeats come many times a second."""
+"""Seconds within which a datagram of a peer shows that its way here is open; they come many times a second."""
 
 _WRONG_KEY: Final = "BadSignature"
 _UNREADABLE: Final = "Malformed"
@@ -62,7 +62,9 @@ def unreachable(seen: Seen) -> Iterator[Finding]:
         if peer.address is None and seen.herald.agent_on(peer.name) is not None
     }
     if names:
-        message = f"{listed(sorted(names))}: no InternalIP of a family that the other nodes speak, so nobody hears it"
+        message = (
+            f"{listed(sorted(names))}: no InternalIP of a family that the other nodes speak, so nobody hears it"
+        )
         remedy = "see to the kubelet's --node-ip: kubectl get nodes -o wide"
         yield Finding(Severity.WRONG, "membership", message, remedy)
 

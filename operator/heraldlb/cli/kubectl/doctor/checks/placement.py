@@ -17,8 +17,8 @@ from heraldlb.cli.kubectl.findings import Finding, Severity, listed
 from heraldlb.cli.kubectl.snapshot import agent_view
 
 _REMEDIES: Final = {
-    Hindrance.EXCLUDED: f"kubectl label node {{node}} {EXCLUDE_NODE_LABEL}-, or install with agent.ignoreExcludeLabel",
-    Hindrance.CORDONED: "kubectl uncordon {node}, or install with agent.ignoreCordon",
+    Hindrance.EXCLUDED: f"kubectl label node {{node}} {EXCLUDE_NODE_LABEL}-, or agent.ignoreExcludeLabel",
+    Hindrance.CORDONED: "kubectl uncordon {node}, or agent.ignoreCordon",
     Hindrance.NETWORK_UNAVAILABLE: "see to the network plugin on {node}",
 }
 
@@ -65,6 +65,4 @@ def without_interface(seen: Seen) -> Iterator[Finding]:
 
 
 def _left(seen: Seen, policy: L2Announcement, node: str) -> bool:
-    return any(
-        policy.interfaces.allows(each.link.name) for each in attached((seen.examined[node].facts,))
-    )
+    return any(policy.interfaces.allows(each.link.name) for each in attached((seen.examined[node].facts,)))

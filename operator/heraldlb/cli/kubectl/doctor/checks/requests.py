@@ -11,7 +11,7 @@ from heraldlb.cli.kubectl.findings import Finding, Severity, listed
 from heraldlb.examination.facts import AddressFacts
 
 _SETTLED: Final = 60.0
-"""Seconds after which clients that use an address have asked for it: hosts confirm what they know within a minute."""
+"""Seconds after which clients that use an address have asked for it: hosts confirm what they know within that."""
 
 
 def unrequested(seen: Seen) -> Iterator[Finding]:
@@ -36,13 +36,13 @@ def unrequested(seen: Seen) -> Iterator[Finding]:
                 f"no {words} has come in on {link} for {listed([str(each.address) for each in addresses])} in"
                 f" {lasting(lasted)}, though announced {told} times"
                 + (f"; {listed(heard)} was asked for its own meanwhile" if heard else "")
-                + ". Nobody may want them; or something filters by hardware address or ARP (a switch's port security,"
-                " a hypervisor's MAC filter, an access point)"
+                + ". Nobody may want them; or something filters by hardware address or ARP (a switch's port"
+                " security, a hypervisor's MAC filter, an access point)"
             )
             remedy = (
-                f"from a machine of the same network: ip neigh flush to {example}; ping -c1 {example}; then ask again"
+                f"on a machine of the network: ip neigh flush to {example}; ping -c1 {example}; then run this again"
                 if version == 4
-                else f"from a machine of the same network: ping -6 -c1 {example}; then ask again"
+                else f"on a machine of the network: ping -6 -c1 {example}; then run this again"
             )
             yield Finding(Severity.NOTICE, f"node {node.node}", message, remedy)
 

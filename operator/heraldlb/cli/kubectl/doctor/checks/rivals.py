@@ -30,8 +30,8 @@ def controllers(seen: Seen) -> Iterator[Finding]:
     """Those that run as a workload of the cluster."""
     found: dict[str, list[tuple[Workload, Takes]]] = {}
     for workload in seen.beside.workloads:
-        for rival, takes in _taking(workload).items():
-            found.setdefault(rival, []).append((workload, takes))
+        for name, takes in _taking(workload).items():
+            found.setdefault(name, []).append((workload, takes))
     for rival in RIVALS:
         runs = found.get(rival.name)
         if not runs:
@@ -86,8 +86,8 @@ def left_behind(seen: Seen) -> Iterator[Finding]:
     names = [str(identity(raw)) for raw in _raw_ours(seen) if CLOUD_FINALIZER in _finalizers(raw)]
     if names and not runs:
         message = (
-            f"the finalizer {CLOUD_FINALIZER} is on {listed(names)}: a cloud controller manager took them, and without"
-            " it they cannot be deleted"
+            f"the finalizer {CLOUD_FINALIZER} is on {listed(names)}: a cloud controller manager took them, and"
+            " without it they cannot be deleted"
         )
         remedy = (
             "if none runs outside of the cluster: kubectl patch service NAME -n NAMESPACE --type=json"
@@ -108,11 +108,15 @@ def host_names(seen: Seen) -> Iterator[Finding]:
 def _judged(seen: Seen, name: str, where: str, takes: Takes, marked: list[str], apart: str) -> Finding:
     marks = f"; it has marked {listed(marked)}" if marked else ""
     if takes is Takes.CHOSEN or not seen.herald.controller_settings.default_class:
-        message = f"runs ({where}) and takes {takes.value}, which Herald leaves alone, as far as its settings tell{marks}"
+        message = (
+            f"runs ({where}) and takes {takes.value}, which Herald leaves alone, as far as its settings tell{marks}"
+        )
         return Finding(Severity.NOTICE, name, message, f"nothing, as long as that is meant; else: {apart}")
     remedy = f"{apart}; or let Herald serve only its class: defaultClass=false"
     if takes is Takes.MAYBE and not marked:
-        return Finding(Severity.NOTICE, name, f"runs ({where}) and may take the Services that Herald serves", remedy)
+        return Finding(
+            Severity.NOTICE, name, f"runs ({where}) and may take the Services that Herald serves", remedy
+        )
     message = f"runs ({where}) and takes {Takes.CLASSLESS.value}, as Herald does: both write their status{marks}"
     return Finding(Severity.WRONG, name, message, remedy)
 

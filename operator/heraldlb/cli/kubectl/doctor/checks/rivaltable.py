@@ -92,7 +92,7 @@ RIVALS: Final = (
         "MetalLB",
         ("metallb/controller", "metallb/speaker", "metallb-controller", "metallb-speaker"),
         _metallb,
-        "kubectl herald migrate writes its pools as Herald's, after which it can go; or give it a class: --lb-class",
+        "kubectl herald migrate writes its pools as Herald's, and then it can go; or give it a class: --lb-class",
         annotations=("metallb.io/ip-allocated-from-pool", "metallb.universe.tf/ip-allocated-from-pool"),
     ),
     Rival(

@@ -45,8 +45,8 @@ def reverse_paths(seen: Seen) -> Iterator[Finding]:
                 continue
             if max(_value(each, name), _value(each, of_link("IPv4", ALL, "rp_filter"))) == _STRICT:
                 message = (
-                    f"{name} is strict and the default route leaves by {listed(sorted(routed))}: of the clients that"
-                    f" reach addresses on {link.name}, only those of its own networks are let in"
+                    f"{name} is strict and the default route leaves by {listed(sorted(routed))}: of the clients"
+                    f" that reach addresses on {link.name}, only those of its own networks are let in"
                 )
                 yield Finding(Severity.NOTICE, f"node {each.node}", message, f"sysctl -w {name}=2")
 

@@ -33,7 +33,9 @@ def claims(seen: Seen) -> Iterator[Finding]:
             if each.foreign_claims and each.address not in contested:
                 times = plural(each.foreign_claims, "time")
                 message = f"{each.address}, which it announces on {each.link}, was claimed by another host {times}"
-                remedy = f"kubectl logs of its agent name the host; on the node: arping -D -I {each.link} {each.address}"
+                remedy = (
+                    f"kubectl logs of its agent name the host; on the node: arping -D -I {each.link} {each.address}"
+                )
                 yield Finding(Severity.NOTICE, f"node {node.node}", message, remedy)
 
 
@@ -78,9 +80,7 @@ def dhcp(seen: Seen) -> Iterator[Finding]:
 
 def asked(seen: Seen) -> str:
     """Where DHCP servers were asked for."""
-    where = [
-        f"{link} of {node}" for node, each in sorted(seen.surveyed.items()) for link in each.survey.dhcp_links
-    ]
+    where = [f"{link} of {node}" for node, each in sorted(seen.surveyed.items()) for link in each.survey.dhcp_links]
     return f"asked on {listed(where)}" if where else ""
 
 

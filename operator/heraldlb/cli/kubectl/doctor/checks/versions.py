@@ -39,7 +39,9 @@ def kernels(seen: Seen) -> Iterator[Finding]:
     old = [f"{each.node} ({each.kernel})" for each in seen.facts if _numbers(each.kernel) < _OLDEST_KERNEL]
     if old:
         wanted = ".".join(map(str, _OLDEST_KERNEL))
-        message = f"{listed(old)}: older than Linux {wanted}, whose nftables is the first with all that is asked of it"
+        message = (
+            f"{listed(old)}: older than Linux {wanted}, whose nftables is the first with all that is asked of it"
+        )
         yield Finding(Severity.WRONG, "kernels", message, f"update the nodes' kernels to {wanted} or later")
 
 

@@ -129,7 +129,8 @@ def speaker_facts(view: SpeakerView, stats: SpeakerStats, port: int) -> SpeakerF
             for peer in view.peers
         ),
         refused=tuple(
-            RefusedFacts(str(verdict), stats.messages.get(verdict, 0), ago(at)) for verdict, at in stats.refused.items()
+            RefusedFacts(str(verdict), stats.messages.get(verdict, 0), ago(at))
+            for verdict, at in stats.refused.items()
         ),
         addresses=tuple(
             AddressFacts(

@@ -42,7 +42,8 @@ class DecodeError(ValueError):
 def encode(value: Any) -> Any:
     """A dataclass as what `json.dumps` takes."""
     if dataclasses.is_dataclass(value):
-        return {camel: encode(getattr(value, name)) for name, camel, _ in _fields(type(value))}
+        kind: Any = type(value)
+        return {camel: encode(getattr(value, name)) for name, camel, _ in _fields(kind)}
     if isinstance(value, Mapping):
         return {str(key): encode(each) for key, each in value.items()}
     if isinstance(value, tuple):
@@ -50,8 +51,13 @@ def encode(value: Any) -> Any:
     return str(value) if isinstance(value, _ADDRESSES) else value
 
 
-def decode(kind: type[T], raw: object, at: str = "") -> T:
-    """The dataclass `kind` from decoded JSON, found `at` this field. Raises DecodeError and nothing else."""
+def decode(kind: type[T], raw: object) -> T:
+    """The dataclass `kind` from decoded JSON. Raises DecodeError and nothing else."""
+    found: T = _object(kind, raw, "")
+    return found
+
+
+def _object(kind: Any, raw: object, at: str) -> Any:
     if not isinstance(raw, Mapping):
         raise DecodeError(f"{at or 'the document'} is not an object")
     found = {
@@ -64,7 +70,7 @@ def decode(kind: type[T], raw: object, at: str = "") -> T:
 
 def _decode(kind: Any, raw: object, at: str) -> Any:
     if dataclasses.is_dataclass(kind):
-        return decode(kind, raw, at)  # type: ignore[arg-type]
+        return _object(kind, raw, at)
     if kind in _PARSERS:
         try:
             return _PARSERS[kind](raw if isinstance(raw, str) else "")

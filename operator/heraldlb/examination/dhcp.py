@@ -23,8 +23,8 @@ from heraldlb.examination.survey import DhcpOffer
 log = logging.getLogger(__name__)
 
 LISTEN: Final = 4.0
-"""Seconds for which offers are listened for. dnsmasq, which many home routers run, pings an address for three before
-it offers it to a host that it does not know."""
+"""Seconds for which offers are listened for. dnsmasq, which many home routers run, pings an address for three
+before it offers it to a host that it does not know."""
 
 MAX_OFFERS: Final = 16
 """Of one link. Bounds what a host gone mad can have told."""

@@ -136,9 +136,9 @@ class RefusedFacts:
     """Membership datagrams that were not accepted, for one reason."""
 
     verdict: str = ""
-    """`BadSignature`: its sender has another key. `Malformed`: no heartbeat of ours, or of another version. `Stale`:
-    delayed, recorded, or its sender no longer hears this node. `Unconfirmed`: of a peer that has not heard this node
-    yet. `Replayed`. `UnknownSender`: the cluster names no such node."""
+    """`BadSignature`: its sender has another key. `Malformed`: no heartbeat of ours, or of another version.
+    `Stale`: delayed, recorded, or its sender no longer hears this node. `Unconfirmed`: of a peer that has not heard
+    this node yet. `Replayed`. `UnknownSender`: the cluster names no such node."""
     count: int = 0
     """Since the agent started."""
     ago: float | None = None

@@ -1,4 +1,4 @@
-"""Asks the network segments of a node what its facts cannot tell: who has addresses, and which DHCP servers there are.
+"""Asks the network segments of a node what facts cannot tell: who has addresses, and which DHCP servers there are.
 
 Nothing of the speaker is used but its codecs: sockets of its own, on the caller's event loop.
 """

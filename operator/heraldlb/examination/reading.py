@@ -5,7 +5,6 @@ Everything blocks: not for an event loop.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping
 from contextlib import closing
@@ -97,6 +96,6 @@ def _gateways(netlink: Any) -> dict[int, list[IPAddress]]:
 
 def _driver(device: Path) -> str:
     try:
-        return Path(os.readlink(device / "device/driver")).name
+        return (device / "device/driver").readlink().name
     except OSError:
         return ""

@@ -21,7 +21,7 @@ class Targets:
 def targets(
     addresses: Iterable[IPAddress], links: Iterable[LinkFacts], in_use: Callable[[IPAddress], bool]
 ) -> Targets:
-    """Each address on the one link whose prefix holds it, of several the longest. `in_use`: by Herald, somewhere."""
+    """Each address on the link whose prefix holds it, of several the longest. `in_use`: by Herald, anywhere."""
     links = tuple(links)
     own = {address for link in links for address in link.addresses}
     by_link: dict[str, list[IPAddress]] = {}
@@ -45,9 +45,7 @@ def targets(
 
 
 def _place(address: IPAddress, links: Iterable[LinkFacts]) -> tuple[LinkFacts, Prefix] | None:
-    places = [
-        (link, prefix) for link in links if link.announces for prefix in link.prefixes if address in prefix
-    ]
+    places = [(link, prefix) for link in links if link.announces for prefix in link.prefixes if address in prefix]
     return max(places, key=lambda place: place[1].prefixlen, default=None)
 
 

@@ -114,9 +114,7 @@ class AddressCounters:
 
     def read(self) -> AddressStats:
         """As they are now."""
-        return AddressStats(
-            self.requests, self.answers, self.announcements, self.sharers, self.claims, self.since
-        )
+        return AddressStats(self.requests, self.answers, self.announcements, self.sharers, self.claims, self.since)
 
 
 @dataclass(slots=True)

@@ -30,9 +30,7 @@ def test_times_of_the_speakers_clock_are_told_as_ages() -> None:
     told = speaker_facts(view, stats, 7947)
     assert (told.standing, told.membership_port) == ("PROBATION", 7947)
     assert told.peers == (
-        PeerFacts(
-            "deaf", ip_address("192.168.1.2"), alive=True, expected=True, heard_ago=40.0, received_ago=0.5
-        ),
+        PeerFacts("deaf", ip_address("192.168.1.2"), alive=True, expected=True, heard_ago=40.0, received_ago=0.5),
         PeerFacts("unknown"),
     )
     assert told.refused == (RefusedFacts("BadSignature", 2, 5.0),)

@@ -92,7 +92,9 @@ async def test_facts_are_told_again_for_a_while_and_then_read_anew(
         assert [(await told(made)).node, (await told(made)).node] == ["reading 2", "reading 3"]
 
 
-async def test_a_node_that_cannot_be_read_says_so_and_is_read_at_the_next_question(client: Client, node: Node) -> None:
+async def test_a_node_that_cannot_be_read_says_so_and_is_read_at_the_next_question(
+    client: Client, node: Node
+) -> None:
     node.failure = PermissionError(1, "Operation not permitted")
     async with client.get(PATH) as answer:
         assert (answer.status, await answer.text()) == (

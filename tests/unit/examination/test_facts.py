@@ -39,7 +39,9 @@ FACTS = NodeFacts(
     ),
     settings={"net.ipv4.conf.eth0/100.rp_filter": "2"},
     hindrances=(Hindrance("net.ipv4.ip_forward", "is 0", blocking=True),),
-    forwarding=ForwardingFacts("auto", reason="kube-proxy forwards them", proxies=(ProxyFacts("kube-proxy", True),)),
+    forwarding=ForwardingFacts(
+        "auto", reason="kube-proxy forwards them", proxies=(ProxyFacts("kube-proxy", True),)
+    ),
     speaker=SpeakerFacts(
         "SERVING",
         peers=(PeerFacts("node-2", ip_address("192.168.1.2"), heard_ago=0.02), PeerFacts("node-3")),

@@ -51,9 +51,7 @@ def test_the_kind_is_what_matters_to_arp(
 
 def test_of_what_a_link_hangs_on_only_what_is_below_or_above_it_on_this_node_is_named() -> None:
     names = {1: "eth0", 2: "br0"}
-    vlan = describe(
-        ETHERNET, Message(IFLA_LINK=1, IFLA_MASTER=2, IFLA_LINKINFO=info("vlan")), Surroundings(names)
-    )
+    vlan = describe(ETHERNET, Message(IFLA_LINK=1, IFLA_MASTER=2, IFLA_LINKINFO=info("vlan")), Surroundings(names))
     assert (vlan.parent, vlan.master) == ("eth0", "br0")
     veth = describe(ETHERNET, Message(IFLA_LINK=1, IFLA_LINKINFO=info("veth")), Surroundings(names))
     assert veth.parent == "", "the index is one of the other end's network namespace"

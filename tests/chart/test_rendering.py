@@ -40,7 +40,13 @@ def test_addresses_make_a_pool_of_the_same_release(render: Render) -> None:
 
 def test_a_release_of_another_name_has_names_of_its_own(render: Render) -> None:
     names = {name for _, name in render("fullnameOverride=second")}
-    assert names == {"second-controller", "second-agent", "second-agent-cilium", "second-membership"}
+    assert names == {
+        "second-controller",
+        "second-agent",
+        "second-agent-cilium",
+        "second-membership",
+        "second-view",
+    }
 
 
 @pytest.mark.parametrize(

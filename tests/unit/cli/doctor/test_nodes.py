@@ -331,6 +331,13 @@ def test_datagrams_refused_lately_are_told_by_what_it_means(
     assert blamed is (severity is not Severity.WRONG), "a wrong key is no blocked port"
 
 
+def test_an_agent_that_has_just_started_knows_not_all_senders_yet() -> None:
+    young = facts("n1", started=facts("n1").clock - 40)
+    for ago, refused in ((35.0, False), (20.0, True)):
+        speaker = replace(young.speaker, refused=(RefusedFacts("UnknownSender", 2, ago),))
+        assert bool(found(membership.refused, told(replace(young, speaker=speaker)))) is refused
+
+
 def test_a_node_that_takes_itself_for_cut_off_and_one_without_an_address_are_told() -> None:
     isolated = told(facts("n3", speaker=replace(facts("n3").speaker, standing="ISOLATED")))
     assert [each[2].split(":")[0] for each in found(membership.isolated, isolated)] == ["n3"]

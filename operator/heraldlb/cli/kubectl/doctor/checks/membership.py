@@ -111,13 +111,18 @@ _REFUSALS: Final = (
 
 
 def _lately(seen: Seen, verdict: str) -> dict[str, RefusedFacts]:
-    """By node."""
+    """By node, what it refused for that reason within the last minute."""
     return {
         each.node: refusal
         for each in seen.facts
         for refusal in each.speaker.refused
-        if refusal.verdict == verdict and refusal.count and refusal.ago is not None and refusal.ago < _LATELY
+        if refusal.verdict == verdict and refusal.ago is not None and _counts(each, refusal.ago)
     }
+
+
+def _counts(facts: NodeFacts, ago: float) -> bool:
+    """Whether it tells of how things are: an agent that has just started does not know all the others yet."""
+    return ago < _LATELY and facts.clock - ago - facts.started >= _SETTLED
 
 
 def _blocked(seen: Seen) -> set[tuple[str, str]]:

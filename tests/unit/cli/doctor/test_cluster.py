@@ -159,7 +159,8 @@ def test_hosts_that_have_addresses_of_a_pool_are_told_with_what_to_exclude() -> 
     assert finding.message == (
         "other hosts have addresses of it: 192.168.1.242 is at 02:00:00:00:00:cc, on eth0 of n1,"
         " 192.168.1.245 is at 02:00:00:00:00:aa, on eth0 of n1,"
-        " 192.168.1.245 is at 02:00:00:00:00:bb, on eth0 of n1"
+        " 192.168.1.245 is at 02:00:00:00:00:bb, on eth0 of n1 (9 addresses probed, of"
+        " which no Service has one)"
     )
     assert finding.remedy.endswith('spec.excluded: ["192.168.1.242", "192.168.1.245"]')
     assert found(strangers.squatters, surveyed()) == []
@@ -170,10 +171,10 @@ def test_hosts_that_have_addresses_of_a_pool_are_told_with_what_to_exclude() -> 
     [
         ("192.168.1.243", Severity.WRONG),
         ("192.168.1.77", Severity.NOTICE),
-        ("10.3.0.7", None),
+        ("10.3.0.7", Severity.NOTICE),
     ],
 )
-def test_a_dhcp_server_is_told_by_where_its_offer_lies(offered: str, severity: Severity | None) -> None:
+def test_a_dhcp_server_is_told_by_whether_its_offer_is_of_a_pool(offered: str, severity: Severity) -> None:
     offer = DhcpOffer(
         server=ip_address("192.168.1.1"),  # type: ignore[arg-type]
         mac="02:00:00:00:00:ee",
@@ -181,9 +182,11 @@ def test_a_dhcp_server_is_told_by_where_its_offer_lies(offered: str, severity: S
         mask="255.255.255.0",
         link="eth0",
     )
-    messages = found(strangers.dhcp, surveyed(offers=(offer, offer)))
-    assert [each[0] for each in messages] == [severity] * (severity is not None)
-    assert all("192.168.1.1 (02:00:00:00:00:ee) on eth0 of n1 offers" in each[2] for each in messages)
+    [(found_severity, _, message)] = found(strangers.dhcp, surveyed(offers=(offer, offer)))
+    assert found_severity is severity
+    assert "192.168.1.1 (02:00:00:00:00:ee) on eth0 of n1 offers" in message
+    far = replace(surveyed(offers=(offer,)), snapshot=replace(SNAPSHOT, pools=(pool("far", "172.16.0.0/24"),)))
+    assert found(strangers.dhcp, far) == []
 
 
 # -- what is asked of the network

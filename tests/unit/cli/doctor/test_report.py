@@ -139,7 +139,7 @@ def test_the_screen_has_findings_with_their_fix_then_what_is_fine_then_what_was_
   ! MTU: differs
       > set it
 
-Fine
+Checked, and fine
   carrier; clocks
 
 Not checked

@@ -16,7 +16,7 @@ def render(report: DoctorReport, wide: bool, width: int) -> Iterator[str]:
     yield from _findings(report, width)
     if report.fine:
         yield ""
-        yield heading("Fine")
+        yield heading("Checked, and fine")
         yield from _list(report.fine, wide, width)
     if report.unchecked:
         yield ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
+from heraldlb.api.ranges import AddressRange
 from heraldlb.api.serviceaddress import parse_service_address
 from heraldlb.cli.kubectl import findings
 from heraldlb.cli.kubectl.doctor.contents import Contents, contents
@@ -55,7 +56,7 @@ def squatters(seen: Seen) -> Iterator[Finding]:
             yield Finding(
                 Severity.WRONG,
                 f"pool {pool.name}",
-                f"other hosts have addresses of it: {listed([words for _, words, _ in found])}",
+                f"other hosts have addresses of it: {listed([words for _, words, _ in found])} ({tried(seen)})",
                 f"take them off these hosts, or leave them out: spec.excluded: [{addresses}]",
             )
 
@@ -67,12 +68,12 @@ def tried(seen: Seen) -> str:
 
 
 def dhcp(seen: Seen) -> Iterator[Finding]:
-    """DHCP servers that offer addresses of a pool, or of a network that a pool shares."""
+    """DHCP servers that offer addresses of a pool, or are on its segment."""
     pools = contents(seen.snapshot)
     told: set[str] = set()
     for node in sorted(seen.surveyed):
         for offer in seen.surveyed[node].survey.offers:
-            finding = _judged(offer, node, pools)
+            finding = _judged(offer, node, pools, _networks(seen, node, offer))
             if finding is not None and finding.message not in told:
                 told.add(finding.message)
                 yield finding
@@ -84,22 +85,27 @@ def asked(seen: Seen) -> str:
     return f"asked on {listed(where)}" if where else ""
 
 
-def _judged(offer: DhcpOffer, node: str, pools: tuple[Contents, ...]) -> Finding | None:
+def _judged(
+    offer: DhcpOffer, node: str, pools: tuple[Contents, ...], networks: tuple[AddressRange, ...]
+) -> Finding | None:
     server = f"the DHCP server {offer.server} ({offer.mac}) on {offer.link} of {node}"
     if inside := [pool.name for pool in pools if offer.offered in pool]:
         message = f"{server} offers {offer.offered}: it gives addresses of the pool to other hosts"
         remedy = "take the pool's addresses out of the server's range, or the range out of the pool (spec.excluded)"
         return Finding(Severity.WRONG, f"pool {listed(inside)}", message, remedy)
-    network = _network(offer)
-    if network is None or not (near := [each for each in pools if each.overlaps(as_range(network))]):
+    parts = {str(part): each.name for each in pools for network in networks for part in each.within(network)}
+    if not parts:
         return None
-    message = f"{server} offers {offer.offered}, of the network of pool {listed([each.name for each in near])}"
-    ranges = listed([str(part) for each in near for part in each.within(as_range(network))])
-    return Finding(Severity.NOTICE, "DHCP", message, f"see that its range leaves out {ranges}")
+    near = listed(sorted(set(parts.values())))
+    message = f"{server} offers {offer.offered}, and is on the segment of pool {near}"
+    return Finding(Severity.NOTICE, "DHCP", message, f"see that its range leaves out {listed(sorted(parts))}")
 
 
-def _network(offer: DhcpOffer) -> IPv4Network | None:
+def _networks(seen: Seen, node: str, offer: DhcpOffer) -> tuple[AddressRange, ...]:
+    """Those of the segment that the offer came from: as the node knows it, or else as the offer has it."""
+    link = seen.examined[node].facts.link(offer.link)
+    known = tuple(as_range(each) for each in link.prefixes if each.version == 4) if link is not None else ()
     try:
-        return IPv4Network(f"{offer.offered}/{offer.mask}", strict=False)
+        return known or (as_range(IPv4Network(f"{offer.offered}/{offer.mask}", strict=False)),)
     except ValueError:
-        return None
+        return ()

@@ -188,9 +188,10 @@ def dhcp_server(lan: Lan, log: Path) -> Iterator[None]:
 def test_a_dhcp_server_is_found_with_what_it_offers_and_its_pool_stays_free(lan: Lan, tmp_path: Path) -> None:
     log = tmp_path / "dnsmasq.log"
     with dhcp_server(lan, log):
-        found = ask(lan, Question(dhcp=True))
+        # Pinging before it offers, the server may be late on a busy machine; it remembers the outcome.
+        answers = (ask(lan, Question(dhcp=True)) for _ in range(3))
+        found = next(each for each in answers if each is not None and each.offers)
 
-    assert found is not None
     assert (found.troubles, found.dhcp_links) == ((), ("eth0",))
     [offer] = found.offers
     assert (offer.server, offer.mac, offer.link) == (ip_address(CLIENT[4]), CLIENT_MAC, "eth0")

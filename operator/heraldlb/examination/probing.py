@@ -15,8 +15,7 @@ from heraldlb.examination.survey import Answerer
 from heraldlb.speaker.bpf import ARP_PATTERN, NDP_PATTERN, cover
 from heraldlb.speaker.constants import FILTER_RANGES
 from heraldlb.speaker.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV6, format_mac
-from heraldlb.speaker.ndp import ALL_NODES
-from heraldlb.speaker.sockets import MulticastGroups, attach_filter, open_packet_socket
+from heraldlb.speaker.sockets import attach_filter, open_packet_socket
 
 ROUNDS: Final = 3
 """Times that an address is asked for, as RFC 5227 section 1.1 has it (PROBE_NUM): frames get lost."""
@@ -68,17 +67,15 @@ def _lane(link: str, version: int, addresses: Collection[IPAddress], heard: _Hea
     ethertype, pattern = _LANES[version]
     words = (int(each) & 0xFFFF_FFFF for each in addresses if each.version == version)
     loop = asyncio.get_running_loop()
-    with ExitStack() as stack:
-        opened = stack.enter_context(open_packet_socket(link, ethertype))
-        groups = MulticastGroups(socket.if_nametoindex(link), opened)
-        stack.callback(groups.close)
-        if version == 6:
-            # Who asks from no address of its own is answered to all nodes (RFC 4861 section 7.2.4).
-            groups.set(frozenset({ALL_NODES}))
+    with open_packet_socket(link, ethertype) as opened:
+        # Who asks from no address of its own is answered to all nodes (RFC 4861 section 7.2.4), whose group the
+        # kernel is in wherever it has an IPv6 network.
         attach_filter(opened, pattern, cover(words, FILTER_RANGES))
         loop.add_reader(opened, _read, opened, heard)
-        stack.callback(loop.remove_reader, opened)
-        yield opened
+        try:
+            yield opened
+        finally:
+            loop.remove_reader(opened)
 
 
 def _read(opened: socket.socket, heard: _Heard) -> None:

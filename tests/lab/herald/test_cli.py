@@ -11,10 +11,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from heraldlb import __version__
 from heraldlb.cli.kubectl.exits import Exit
-from heraldlb.examination.codec import decode
+from heraldlb.examination.codec import decode, encode
 from heraldlb.examination.facts import NodeFacts
+from heraldlb.examination.survey import Question, Survey
+from lab.cluster import KubectlError
 from lab.host import Host
 from lab.waiting import wait_for
 from lab.workloads import service
@@ -77,7 +81,9 @@ def test_a_service_that_works_is_explained_down_to_the_requests_for_its_address(
     }
 
 
-def test_an_agent_tells_through_the_api_server_what_it_sees_of_its_node(shop: Shop, herald: Product) -> None:
+def test_an_agent_tells_through_the_api_server_what_it_sees_of_its_node_and_whom_it_finds_on_its_network(
+    shop: Shop, herald: Product
+) -> None:
     door = shop.doors[0]
     owner = herald.await_owner(door.ipv4)
     pods = herald.lab.items("pods", "-n", "kube-system", "-l", "app.kubernetes.io/component=agent")
@@ -101,6 +107,12 @@ def test_an_agent_tells_through_the_api_server_what_it_sees_of_its_node(shop: Sh
     [announced] = [each for each in facts.speaker.addresses if str(each.address) == door.ipv4]
     assert (announced.link, announced.foreign_claims) == ("eth0", 0)
     assert announced.announcements >= 1
+
+    client = herald.lab.client
+    body = json.dumps(encode(Question((client.ipv4, announced.address))))
+    found = decode(Survey, json.loads(herald.lab.kubectl("create", "--raw", path, "-f", "-", input=body)))
+    assert [(each.address, each.mac) for each in found.answerers] == [(client.ipv4, client.mac_address)]
+    assert [each.address for each in found.skipped] == [announced.address]
 
 
 def test_a_service_without_endpoints_is_explained_in_the_agents_words(herald: Product, namespace: str) -> None:
@@ -159,6 +171,16 @@ def all_excluded(product: Product) -> Iterator[None]:
         product.lab.kubectl("label", "nodes", "--all", f"{EXCLUDED}-")
 
 
+@contextmanager
+def viewer(product: Product) -> Iterator[list[str]]:
+    """Somebody who has the role `view` for the whole cluster: how kubectl speaks in his name."""
+    product.lab.kubectl("create", "clusterrolebinding", "viewer", "--clusterrole=view", "--user=viewer")
+    try:
+        yield ["--as=viewer"]
+    finally:
+        product.lab.kubectl("delete", "clusterrolebinding", "viewer")
+
+
 def examined(product: Product, *arguments: str) -> tuple[int, set[tuple[str, str]], dict[str, Any]]:
     """Exit status of the doctor, subjects and messages of what is wrong, and the whole."""
     status, report = herald_cli(product, "doctor", *arguments)
@@ -214,3 +236,17 @@ def test_the_doctor_names_everything_that_is_broken_at_once(shop: Shop, herald: 
     assert remedies["pool lan"].endswith(f'spec.excluded: ["{SPARE}"]')
     assert remedies["membership"].startswith("open UDP port 7947 between all nodes")
     assert (alone, {subject for subject, _ in of_third}) == (Exit.WRONG, {f"node {third.name}"})
+
+
+def test_who_may_view_the_cluster_may_read_pools_and_write_none(herald: Product) -> None:
+    with viewer(herald) as name:
+        wait_for("the role to be aggregated", lambda: _reads_pools(herald, name), 60)
+        with pytest.raises(KubectlError, match="forbidden"):
+            herald.lab.kubectl("delete", "addresspool", "lan", *name)
+
+
+def _reads_pools(product: Product, name: list[str]) -> bool:
+    try:
+        return "lan" in product.lab.kubectl("get", "addresspools", "-o", "name", *name)
+    except KubectlError:
+        return False

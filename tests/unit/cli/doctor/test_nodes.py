@@ -110,7 +110,7 @@ def test_redirects_are_told_where_connections_should_survive_and_nowhere_else() 
     seen = told(sending, taking, half)
     assert found(settings.redirects, seen) == []
     first, second = found(settings.redirects, surviving(seen))
-    assert first[2].startswith("are sent by eth0 of n1:")
+    assert first[2].startswith("are sent by eth0 of n1 for what")
     assert second[2].startswith("are accepted by eth0 of n2:")
     assert found(settings.redirects, surviving(HEALTHY)) == []
 
@@ -232,11 +232,17 @@ def test_addresses_that_nobody_asks_for_are_suspicious_unless_others_of_the_link
     messages = found(requests.unrequested, told(heard("n1", *addresses)))
     assert len(messages) == says
     if says:
-        assert (
-            "no ARP request has come in on eth0 for 192.168.1.240 in 1h, though announced 70 times"
-            in messages[0][2]
-        )
-        assert "n2 was asked for its own meanwhile" in messages[0][2]
+        [(severity, _, message)] = messages
+        assert severity is Severity.NOTICE
+        assert message.startswith("no ARP request has come in on eth0 of n1 for 192.168.1.240 in 1h; meanwhile ")
+        assert "eth0 of n2 was asked for others. Nobody may want them; or something filters" in message
+
+
+def test_nodes_that_nobody_asks_are_told_together() -> None:
+    seen = told(*(heard(name, announced(f"192.168.1.24{name[1]}", requests=0)) for name in ("n1", "n2", "n3")))
+    [(_, _, message)] = found(requests.unrequested, seen)
+    assert "on eth0 of n1 for 192.168.1.241 in 1h, on eth0 of n2 for 192.168.1.242 in 1h, on eth0 of n3" in message
+    assert "meanwhile" not in message
 
 
 def test_the_command_that_settles_it_is_told() -> None:

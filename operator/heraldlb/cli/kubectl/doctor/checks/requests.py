@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
+from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.cli.kubectl.ages import lasting
 from heraldlb.cli.kubectl.doctor.seen import Seen
 from heraldlb.cli.kubectl.findings import Finding, Severity, listed
-from heraldlb.examination.facts import AddressFacts
+from heraldlb.examination.facts import NodeFacts
 
 _SETTLED: Final = 60.0
 """Seconds after which clients that use an address have asked for it: hosts confirm what they know within that."""
+
+_REQUESTS: Final[dict[Family, str]] = {"IPv4": "ARP request", "IPv6": "neighbour solicitation"}
+_PINGS: Final[dict[Family, str]] = {
+    "IPv4": "ip neigh flush to {address}; ping -c1 {address}",
+    "IPv6": "ping -6 -c1 {address}",
+}
+
+
+@dataclass(slots=True)
+class _Place:
+    """A link of a node, and what is announced there."""
+
+    addresses: list[IPAddress]
+    seconds: float = 0.0
+    """For which the first of them has been announced."""
+    requests: int = 0
 
 
 def unrequested(seen: Seen) -> Iterator[Finding]:
@@ -19,42 +37,40 @@ def unrequested(seen: Seen) -> Iterator[Finding]:
 
     Where one is asked for, requests get through, and the others are just not used.
     """
-    for node in seen.facts:
-        by_link: dict[tuple[str, int], list[AddressFacts]] = {}
-        for each in node.speaker.addresses:
-            if each.address is not None:
-                by_link.setdefault((each.link, each.address.version), []).append(each)
-        for (link, version), addresses in by_link.items():
-            lasted = max(each.seconds for each in addresses)
-            if lasted < _SETTLED or any(each.requests for each in addresses):
-                continue
-            words = "ARP request" if version == 4 else "neighbour solicitation"
-            told = sum(each.announcements for each in addresses)
-            heard = _heard_elsewhere(seen, node.node, version)
-            example = addresses[0].address
-            message = (
-                f"no {words} has come in on {link} for {listed([str(each.address) for each in addresses])} in"
-                f" {lasting(lasted)}, though announced {told} times"
-                + (f"; {listed(heard)} was asked for its own meanwhile" if heard else "")
-                + ". Nobody may want them; or something filters by hardware address or ARP (a switch's port"
-                " security, a hypervisor's MAC filter, an access point)"
-            )
-            remedy = (
-                f"on a machine of the network: ip neigh flush to {example}; ping -c1 {example}; then run this again"
-                if version == 4
-                else f"on a machine of the network: ping -6 -c1 {example}; then run this again"
-            )
-            yield Finding(Severity.NOTICE, f"node {node.node}", message, remedy)
+    for family in FAMILIES:
+        places = {
+            f"{link} of {node.node}": place
+            for node in seen.facts
+            for link, place in _places(node, family).items()
+            if place.seconds >= _SETTLED
+        }
+        silent = {where: place for where, place in places.items() if not place.requests}
+        if silent:
+            yield _finding(family, silent, heard=[where for where in places if where not in silent])
 
 
-def _heard_elsewhere(seen: Seen, node: str, version: int) -> list[str]:
-    """Other nodes that were asked for an address of that family."""
-    return [
-        each.node
-        for each in seen.facts
-        if each.node != node
-        and any(
-            address.requests and address.address is not None and address.address.version == version
-            for address in each.speaker.addresses
-        )
+def _finding(family: Family, silent: dict[str, _Place], heard: list[str]) -> Finding:
+    told = [
+        f"on {where} for {listed([str(each) for each in place.addresses])} in {lasting(place.seconds)}"
+        for where, place in silent.items()
     ]
+    elsewhere = f"; meanwhile {listed(heard)} was asked for others" if heard else ""
+    message = (
+        f"no {_REQUESTS[family]} has come in {listed(told)}{elsewhere}. Nobody may want them; or something"
+        " filters by hardware address or ARP: a switch's port security, a hypervisor's MAC filter, an access point"
+    )
+    example = next(iter(silent.values())).addresses[0]
+    remedy = f"on a machine of the network: {_PINGS[family].format(address=example)}; then run this again"
+    return Finding(Severity.NOTICE, "requests", message, remedy)
+
+
+def _places(node: NodeFacts, family: Family) -> dict[str, _Place]:
+    """By link."""
+    found: dict[str, _Place] = {}
+    for each in node.speaker.addresses:
+        if each.address is not None and family_of(each.address) == family:
+            place = found.setdefault(each.link, _Place([]))
+            place.addresses.append(each.address)
+            place.seconds = max(place.seconds, each.seconds)
+            place.requests += each.requests
+    return found

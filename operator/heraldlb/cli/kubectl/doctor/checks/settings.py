@@ -59,8 +59,9 @@ def redirects(seen: Seen) -> Iterator[Finding]:
     taking = [str(each) for each in announcing(seen.facts) if _takes_redirects(seen, each.node, each.link)]
     if sending:
         message = (
-            f"are sent by {listed(sending)}: who heeds one sends what is for a Service's address to the node of one"
-            " pod, past the node that announces it. Packets of surviving connections cause none themselves"
+            f"are sent by {listed(sending)} for what they forward back to the link it came by, as to pods of the"
+            " next node: who heeds one sends what is for a Service's address there, past the node that announces it."
+            " Packets of surviving connections cause none themselves"
         )
         remedy = "sysctl -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.LINK.send_redirects=0 on each"
         yield Finding(Severity.NOTICE, "redirects", message, remedy)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from heraldlb.cli.kubectl.doctor.checks import placement, pools, rivals, strangers
+from heraldlb.cli.kubectl.doctor.checks import links, placement, pools, rivals, strangers
 from heraldlb.cli.kubectl.doctor.probing import MOST_OF_A_POOL, questions
 from heraldlb.cli.kubectl.doctor.seen import Seen, Surveyed
 from heraldlb.cli.kubectl.doctor.workloads import Container, is_static
@@ -84,6 +84,19 @@ def test_addresses_that_no_service_may_have_are_told_with_whose_they_are(
     ]
     for finding in pools.not_to_be_given(seen):
         assert finding.remedy.count('"') == 2 * len(taken)
+
+
+def test_a_network_of_two_has_neither_network_nor_broadcast_address() -> None:
+    pair = stored(pools=(pool("lan", "10.0.0.0/30"),))
+    for network, count in (("10.0.0.0/31", 0), ("10.0.0.0/30", 2)):
+        examined = told(linked("n1", link("eth0", network))).examined
+        found_there = [each.message for each in pools.not_to_be_given(replace(pair, examined=examined))]
+        assert [message.count(f"address of {network}") for message in found_there] == [count] * bool(count)
+
+
+def test_loopback_is_no_network_to_plug_a_cable_in() -> None:
+    quiet = link("lo", kind="loopback", carrier=False, announces=False)
+    assert found(links.without_carrier, told(linked("n1", quiet))) == []
 
 
 def test_another_link_of_a_node_is_its_own_address_too() -> None:
@@ -300,6 +313,14 @@ def test_services_that_a_cloud_controller_manager_has_marked_prove_that_it_takes
     [(severity, _, message)] = found(rivals.left_behind, stored(services=(marked,)))
     assert (severity, f"{finalizer} is on shop/web" in message) == (Severity.NOTICE, True)
     assert found(rivals.left_behind, HEALTHY) == []
+
+
+def test_services_that_metallb_has_marked_are_named() -> None:
+    annotations = {"metallb.io/ip-allocated-from-pool": "old"}
+    marked = {**WEB, "metadata": {**WEB["metadata"], "annotations": annotations}}
+    seen = beside(("Deployment", METALLB), seen=stored(services=(marked,)))
+    assert [each[2].endswith("it has marked shop/web") for each in found(rivals.controllers, seen)] == [True]
+    assert "marked" not in found(rivals.controllers, beside(("Deployment", METALLB)))[0][2]
 
 
 def test_k3s_service_lb_is_told_with_the_services_that_both_serve() -> None:

@@ -16,7 +16,7 @@ from heraldlb.cli.kubectl.findings import Finding, Severity
 from heraldlb.cli.kubectl.output import UNBOUNDED
 from heraldlb.examination.survey import Question, Survey, Trouble
 from tests.unit.cli.doctor.site import HEALTHY, facts, stored, told
-from tests.unit.cli.objects import HERALD, lease
+from tests.unit.cli.objects import HERALD, lease, pod
 
 
 def why_unchecked(report: DoctorReport) -> set[str]:
@@ -41,6 +41,8 @@ def test_what_is_wrong_comes_first() -> None:
     found = doctor_report(broken).findings
     assert [each.severity for each in found] == [Severity.WRONG, Severity.NOTICE]
     assert [each.subject for each in found] == ["kernels", "node n1"]
+    assert doctor_report(broken).is_wrong
+    assert not doctor_report(told(facts("n1", version="0.0.9"))).is_wrong, "a notice is nothing wrong"
 
 
 def test_a_node_that_could_not_be_asked_is_told_and_leaves_checks_open() -> None:
@@ -53,6 +55,12 @@ def test_a_node_that_could_not_be_asked_is_told_and_leaves_checks_open() -> None
     [unchecked] = report.unchecked
     assert {"MTU", "carrier", "DHCP servers", "heartbeats between agents"} <= set(unchecked.checks)
     assert set(report.fine) & set(unchecked.checks) == set()
+
+
+def test_an_agent_that_is_not_ready_is_told_once() -> None:
+    down = stored(pods=(*HERALD["pods"][:3], pod("agent", "herald-agent-n3", "n3", ready=False)))
+    report = doctor_report(replace(down, unasked={"n3": "it is silent"}))
+    assert [each.subject for each in report.findings] == ["agent"]
 
 
 @pytest.mark.parametrize(

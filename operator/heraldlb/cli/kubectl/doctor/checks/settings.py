@@ -60,7 +60,7 @@ def redirects(seen: Seen) -> Iterator[Finding]:
     if sending:
         message = (
             f"are sent by {listed(sending)} for what they forward back to the link it came by, as to pods of the"
-            " next node: who heeds one sends what is for a Service's address there, past the node that announces it."
+            " next node: who heeds one sends what is for a Service's address there, past the node that has it."
             " Packets of surviving connections cause none themselves"
         )
         remedy = "sysctl -w net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.LINK.send_redirects=0 on each"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, ip_address, ip_network
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import ICMPv6ND_NS, IPv6
-from scapy.layers.l2 import ARP
+from scapy.layers.l2 import ARP, Ether
 
 from heraldlb.examination import reading, sysctl
 from heraldlb.examination.facts import LinkFacts
@@ -28,6 +31,8 @@ T = TypeVar("T")
 ASKING = "node-1"
 SILENT = ["192.168.78.77", "fd78::77"]
 """Addresses that nobody has."""
+UNHURRIED = 10.0
+"""Seconds of silence that a busy machine does not cause."""
 THIEF = "02:00:00:00:00:96"
 OFFERED = ("192.168.78.160", "192.168.78.169")
 
@@ -109,7 +114,7 @@ def test_links_and_settings_are_told_as_they_are(lan: Lan) -> None:
 
 
 def test_hosts_that_have_an_address_are_found_and_the_speaker_goes_on_undisturbed(hosts: Lan) -> None:
-    hosts.start(*NODES)
+    hosts.start(*NODES, failure_timeout=UNHURRIED)
     hosts.apply(*NODES)
     owners = hosts.await_owners(*ALL)
     changes = {node: list(hosts.speakers[node].changes) for node in NODES}
@@ -185,9 +190,34 @@ def dhcp_server(lan: Lan, log: Path) -> Iterator[None]:
         process.wait()
 
 
+@contextmanager
+def offering_to_another(lan: Lan) -> Iterator[None]:
+    """While a server of which nothing is asked here answers some other host again and again."""
+    offer = (
+        Ether(src=THIEF, dst="ff:ff:ff:ff:ff:ff")
+        / IP(src="192.168.78.9", dst="255.255.255.255")
+        / UDP(sport=67, dport=68)
+        / BOOTP(op=2, xid=7, yiaddr="192.168.78.150")
+        / DHCP(options=[("message-type", "offer"), ("server_id", "192.168.78.9"), "end"])
+    )
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.wait(0.02):
+            lan.send(bytes(offer))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        over.set()
+        sender.join()
+
+
 def test_a_dhcp_server_is_found_with_what_it_offers_and_its_pool_stays_free(lan: Lan, tmp_path: Path) -> None:
     log = tmp_path / "dnsmasq.log"
-    with dhcp_server(lan, log):
+    with dhcp_server(lan, log), offering_to_another(lan):
         # Pinging before it offers, the server may be late on a busy machine; it remembers the outcome.
         answers = (ask(lan, Question(dhcp=True)) for _ in range(3))
         found = next(each for each in answers if each is not None and each.offers)

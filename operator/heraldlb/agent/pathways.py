@@ -94,7 +94,8 @@ class PathwaysRole:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What on this node stands in the way."""
-        return self._findings
+        failure = (Finding(False, "ways to other nodes", self._failure),) if self._failure else ()
+        return (*failure, *self._findings)
 
     @property
     def tunnel_port(self) -> int:

@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterator
+import struct
 from contextlib import suppress
 from ipaddress import IPv4Address
-from typing import Any, Final
+from typing import Final
 
-from pyroute2.dhcp import messages
-from pyroute2.dhcp.dhcp4socket import AsyncDHCP4Socket
+from pyroute2.dhcp.dhcp4msg import dhcp4msg
+from pyroute2.dhcp.enums.bootp import Flag
+from pyroute2.dhcp.enums.bootp import MessageType as Operation
 from pyroute2.dhcp.enums.dhcp import MessageType, Option
 
+from heraldlb.examination.facts import LinkFacts
 from heraldlb.examination.survey import DhcpOffer
+from heraldlb.speaker.bpf import LOAD_BYTE, LOAD_HALF, OURS, Field, Pattern
+from heraldlb.speaker.ethernet import BROADCAST, HEADER_SIZE, EthernetHeader, format_mac
+from heraldlb.speaker.sockets import attach_filter, open_packet_socket
 
 log = logging.getLogger(__name__)
 
@@ -26,47 +31,103 @@ LISTEN: Final = 4.0
 """Seconds for which offers are listened for. dnsmasq, which many home routers run, pings an address for three
 before it offers it to a host that it does not know."""
 
-MAX_OFFERS: Final = 16
-"""Of one link. Bounds what a host gone mad can have told."""
+MAX_REPLIES: Final = 64
+"""Read on one link. Bounds what a host gone mad can cost."""
 
-_PARAMETERS: Final = (Option.SUBNET_MASK, Option.ROUTER)
+_ETHERTYPE_IPV4: Final = 0x0800
+_SERVER_PORT, _CLIENT_PORT = 67, 68
+_IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
+_UDP: Final = struct.Struct("!HHHH")
+_PAYLOAD: Final = HEADER_SIZE + _IPV4.size + _UDP.size
+_VERSION_AND_LENGTH: Final = 0x45
+_NO_FRAGMENTS: Final = 0x4000
+_TIME_TO_LIVE: Final = 64
+_PROTOCOL_UDP: Final = 17
+_SHORTEST: Final = 300
+"""Octets of a message, below which relays may drop it (RFC 1542 section 2.1)."""
+_LARGEST: Final = 2_048
+
+REPLIES: Final = Pattern(
+    (
+        OURS,
+        Field(LOAD_HALF, 12, (_ETHERTYPE_IPV4,)),
+        Field(LOAD_BYTE, HEADER_SIZE, (_VERSION_AND_LENGTH,)),
+        Field(LOAD_BYTE, 23, (_PROTOCOL_UDP,)),
+        Field(LOAD_HALF, 36, (_CLIENT_PORT,)),
+        Field(LOAD_BYTE, _PAYLOAD, (Operation.BOOTREPLY,)),
+    ),
+    (_PAYLOAD + 4,),
+)
+"""Replies whose transaction number is one of those asked for."""
 
 
-async def discover(link: str) -> tuple[DhcpOffer, ...]:
-    """The offers that come to the link of this name. Raises OSError."""
+async def ask_servers(link: LinkFacts) -> tuple[DhcpOffer, ...]:
+    """The offers that come to a link within LISTEN seconds. Raises OSError."""
+    number = secrets.randbits(32)
     found: dict[DhcpOffer, None] = {}
-    async with AsyncDHCP4Socket(link) as opened:
-        question = messages.discover(_PARAMETERS)
-        question.dhcp["xid"] = number = secrets.randbits(32)
-        await opened.put(question)
+    loop = asyncio.get_running_loop()
+    with open_packet_socket(link.name, _ETHERTYPE_IPV4) as opened:
+        attach_filter(opened, REPLIES, ((number, number),))
+        opened.send(discovery(bytes.fromhex(link.mac.replace(":", "")), number))
         with suppress(TimeoutError):
             async with asyncio.timeout(LISTEN):
-                while len(found) < MAX_OFFERS:
-                    found |= dict.fromkeys(_offers(await _next(opened), number, link))
+                for _ in range(MAX_REPLIES):
+                    offer = read_offer(await loop.sock_recv(opened, _LARGEST), link.name)
+                    if offer is not None:
+                        found[offer] = None
     return tuple(found)
 
 
-async def _next(opened: Any) -> Any:
-    while True:
-        try:
-            return await opened.get()
-        except OSError:
-            raise
-        except Exception as error:  # noqa: BLE001 - what a stranger sent can break a decoder in many ways
-            log.debug("a DHCP message that cannot be read: %s", error)
-
-
-def _offers(message: Any, number: int, link: str) -> Iterator[DhcpOffer]:
-    """The offer that a message is, if it is one, and answers our question."""
-    options = message.dhcp["options"]
-    if message.dhcp["xid"] != number or options.get("message_type") is not MessageType.OFFER:
-        return
-    routers = options.get("router") or [None]
-    yield DhcpOffer(
-        server=IPv4Address(options.get("server_id") or message.ip_src),
-        mac=message.eth_src,
-        offered=IPv4Address(message.dhcp["yiaddr"]),
-        mask=options.get("subnet_mask") or "",
-        router=IPv4Address(routers[0]) if routers[0] is not None else None,
-        link=link,
+def discovery(mac: bytes, number: int) -> bytes:
+    """The frame of a DHCPDISCOVER with this transaction number."""
+    message = dhcp4msg(
+        {
+            "op": Operation.BOOTREQUEST,
+            "flags": Flag.BROADCAST,
+            "xid": number,
+            "chaddr": format_mac(mac),
+            "options": {
+                "message_type": MessageType.DISCOVER,
+                "parameter_list": [Option.SUBNET_MASK, Option.ROUTER],
+            },
+        }
     )
+    payload: bytes = message.encode().buf.ljust(_SHORTEST, b"\0")
+    # Its checksum may be left out (RFC 768).
+    datagram = _UDP.pack(_CLIENT_PORT, _SERVER_PORT, _UDP.size + len(payload), 0) + payload
+    header = [
+        _VERSION_AND_LENGTH,
+        0,
+        _IPV4.size + len(datagram),
+        0,
+        _NO_FRAGMENTS,
+        _TIME_TO_LIVE,
+        _PROTOCOL_UDP,
+        0,
+        bytes(4),
+        BROADCAST[:4],
+    ]
+    # One's-complement addition of 16-bit words is addition modulo 0xFFFF (RFC 1071).
+    header[7] = -int.from_bytes(_IPV4.pack(*header)) % 0xFFFF
+    return EthernetHeader(BROADCAST, mac, _ETHERTYPE_IPV4).encode() + _IPV4.pack(*header) + datagram
+
+
+def read_offer(frame: bytes, link: str) -> DhcpOffer | None:
+    """The offer in a frame of REPLIES; None where it is something else, or cannot be read."""
+    try:
+        message = dhcp4msg(buf=frame[_PAYLOAD:]).decode()
+        options = message["options"]
+        if options.get("message_type") is not MessageType.OFFER:
+            return None
+        routers = options.get("router") or [None]
+        return DhcpOffer(
+            server=IPv4Address(options.get("server_id") or frame[26:30]),
+            mac=format_mac(frame[6:12]),
+            offered=IPv4Address(message["yiaddr"]),
+            mask=options.get("subnet_mask") or "",
+            router=IPv4Address(routers[0]) if routers[0] is not None else None,
+            link=link,
+        )
+    except Exception as error:  # noqa: BLE001 - what a stranger sent can break the decoder in many ways
+        log.debug("a DHCP reply that cannot be read: %s", error)
+        return None

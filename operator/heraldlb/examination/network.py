@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from heraldlb.api.ranges import IPAddress
-from heraldlb.examination.dhcp import discover
+from heraldlb.examination.dhcp import ask_servers
 from heraldlb.examination.facts import LinkFacts
 from heraldlb.examination.probing import probe
 from heraldlb.examination.survey import Answerer, DhcpOffer, Question, Survey, Trouble
@@ -42,7 +42,7 @@ async def survey(question: Question, links: Iterable[LinkFacts], in_use: Callabl
         for name, addresses in wanted.by_link.items():
             tasks.create_task(ask(name, partial(probe, by_name[name], addresses), answerers))
         for name in dhcp_links:
-            tasks.create_task(ask(name, partial(discover, name), offers))
+            tasks.create_task(ask(name, partial(ask_servers, by_name[name]), offers))
     return Survey(
         probed=sum(map(len, wanted.by_link.values())),
         answerers=tuple(sorted(answerers, key=lambda each: (str(each.address), each.mac))),

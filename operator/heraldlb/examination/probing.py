@@ -23,6 +23,9 @@ ROUNDS: Final = 3
 PACE: Final = 0.005
 """Seconds between two questions on a link, which has at most 200 of them a second."""
 
+MAX_STATIONS: Final = 4
+"""Told of one address. Bounds what a host that forges answers can have told."""
+
 PAUSE: Final = 0.3
 """Seconds after each round for answers to come. Most take a millisecond; hosts that save power, some more."""
 
@@ -40,11 +43,12 @@ async def probe(link: LinkFacts, addresses: Collection[IPAddress]) -> frozenset[
     Takes a second, and for each hundred addresses one and a half more. Raises OSError.
     """
     mac = bytes.fromhex(link.mac.replace(":", ""))
-    found: set[Answerer] = set()
+    found: dict[IPAddress, set[bytes]] = {address: set() for address in addresses}
 
     def heard(address: IPAddress, station: bytes) -> None:
-        if address in addresses and station != mac:
-            found.add(Answerer(address, format_mac(station), link.name))
+        stations = found.get(address)
+        if stations is not None and station != mac and len(stations) < MAX_STATIONS:
+            stations.add(station)
 
     with ExitStack() as stack:
         lanes = {
@@ -52,13 +56,16 @@ async def probe(link: LinkFacts, addresses: Collection[IPAddress]) -> frozenset[
             for version in {each.version for each in addresses}
         }
         for _ in range(ROUNDS):
-            answered = {each.address for each in found}
             for address in addresses:
-                if address not in answered:
+                if not found[address]:
                     lanes[address.version].send(question(address, mac))
                     await asyncio.sleep(PACE)
             await asyncio.sleep(PAUSE)
-    return frozenset(found)
+    return frozenset(
+        Answerer(address, format_mac(station), link.name)
+        for address, stations in found.items()
+        for station in stations
+    )
 
 
 @contextmanager

@@ -42,7 +42,8 @@ def _strict_filters(readings: Readings) -> Iterator[Finding]:
     for interface, own in sorted(readings.rp_filter.items()):
         if max(own, readings.rp_filter_all) != _STRICT or interface in readings.client_interfaces:
             continue
-        setting = f"net.ipv4.conf.{interface}.rp_filter"
+        # A dot in a name is a slash to sysctl(8).
+        setting = f"net.ipv4.conf.{interface.replace('.', '/')}.rp_filter"
         yield Finding(
             False,
             setting,

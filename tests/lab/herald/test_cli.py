@@ -109,10 +109,11 @@ def test_an_agent_tells_through_the_api_server_what_it_sees_of_its_node_and_whom
     assert announced.announcements >= 1
 
     client = herald.lab.client
-    body = json.dumps(encode(Question((client.ipv4, announced.address))))
+    body = json.dumps(encode(Question((client.ipv4, announced.address), dhcp=True)))
     found = decode(Survey, json.loads(herald.lab.kubectl("create", "--raw", path, "-f", "-", input=body)))
     assert [(each.address, each.mac) for each in found.answerers] == [(client.ipv4, client.mac_address)]
     assert [each.address for each in found.skipped] == [announced.address]
+    assert ("eth0" in found.dhcp_links, found.offers, found.troubles) == (True, (), ())
 
 
 def test_a_service_without_endpoints_is_explained_in_the_agents_words(herald: Product, namespace: str) -> None:

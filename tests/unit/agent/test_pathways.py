@@ -70,6 +70,9 @@ async def test_without_the_kernels_module_neighbours_are_reached_and_one_event_s
             for _ in range(2):
                 await tried.acquire()
             assert counted(role) == {"link": 1.0, "tunnel": 0.0, "none": 1.0}
+            [finding] = role.findings
+            assert "modprobe vxlan" in finding.message
+            assert role.tunnel_port == 0
             role.want(frozenset())
             assert await published.get() is None
     finally:

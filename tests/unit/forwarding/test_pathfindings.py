@@ -15,6 +15,11 @@ def test_a_strict_filter_matters_where_answers_leave_by_another_interface() -> N
     assert not found.blocking
 
 
+def test_the_remedy_for_a_link_with_a_dot_is_what_sysctl_takes() -> None:
+    [found] = findings(Readings(rp_filter={"eth0.100": 1}))
+    assert found.message.endswith("sysctl -w net.ipv4.conf.eth0/100.rp_filter=2")
+
+
 def test_the_larger_of_both_settings_counts_so_that_loose_wins() -> None:
     assert findings(Readings(rp_filter_all=1, rp_filter={"eth1": 2})) == ()
     assert findings(Readings(rp_filter_all=2, rp_filter={"eth1": 1})) == ()

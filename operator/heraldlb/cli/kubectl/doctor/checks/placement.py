@@ -55,7 +55,7 @@ def without_interface(seen: Seen) -> Iterator[Finding]:
             f"spec.interfaces leaves no interface of {listed(bare)}, where there are {listed(there) or 'none'}:"
             " nothing that only this policy covers is announced from there"
         )
-        severity = Severity.WRONG if bare == sorted(selected) and not seen.node else Severity.NOTICE
+        severity = Severity.WRONG if bare == sorted(selected) else Severity.NOTICE
         yield Finding(
             severity,
             f"l2announcement {policy.name}",

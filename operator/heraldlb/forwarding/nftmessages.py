@@ -27,8 +27,8 @@ NEW_RULE, GET_RULE, DELETE_RULE = (_NFTABLES + number for number in range(6, 9))
 NEW_SET, GET_SET, DELETE_SET = (_NFTABLES + number for number in range(9, 12))
 NEW_ELEMENT, GET_ELEMENT, DELETE_ELEMENT = (_NFTABLES + number for number in range(12, 15))
 
-ANONYMOUS, DYNAMIC = 0x01, 0x20
-"""Flags of a set: it belongs to a rule; rules add elements to it."""
+ANONYMOUS, MAP, DYNAMIC = 0x01, 0x08, 0x20
+"""Flags of a set: it belongs to a rule; it is a map; rules add elements to it."""
 
 TABLE_NAME, TABLE_HANDLE, TABLE_USERDATA = 1, 4, 6
 CHAIN_TABLE, CHAIN_NAME, CHAIN_USERDATA = 1, 3, 12

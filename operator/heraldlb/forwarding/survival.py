@@ -135,6 +135,9 @@ def chains_of(node: str, candidates: tuple[Candidate, ...], slots: int = SLOTS) 
     return frozenset((*found.passing.values(), *found.asking.values()))
 
 
+UNKNOWN: Final = "unknown"
+"""The chain for what has been asked about everywhere."""
+
 OPENS: Final = "tcp flags & (fin | syn | rst | ack) == syn"
 
 
@@ -174,7 +177,7 @@ def rules_of(chain: Chain, survival: Survival, family: Family) -> Iterator[str]:
 
 def _ask(nodes: Sequence[str], which: str = "") -> Iterator[str]:
     """The first node of a ring asks these, one after the other. `which`: only about such packets."""
-    answers = ["goto unknown", *map(_to, reversed(nodes))]
+    answers = [f"goto {UNKNOWN}", *map(_to, reversed(nodes))]
     for name, answer in zip(reversed(nodes), answers, strict=False):
         yield f"{which}{_from(name)} {answer}"
     yield f"{which}{answers[-1]}"

@@ -27,6 +27,7 @@ from heraldlb.forwarding import icmperrors
 from heraldlb.forwarding.actual import Names
 from heraldlb.forwarding.frame import DNAT_PRIORITY, WORDS
 from heraldlb.forwarding.model import Frontend
+from heraldlb.forwarding.ranking import seats
 from heraldlb.forwarding.sources import collapse
 from heraldlb.forwarding.survival import (
     UNKNOWN,
@@ -35,9 +36,9 @@ from heraldlb.forwarding.survival import (
     Survival,
     Survivor,
     chains_of,
+    duty,
     rules_of,
     senders,
-    slots_of,
 )
 
 TABLE: Final = "heraldlb-survival"
@@ -340,11 +341,17 @@ def _dispatch(frontend: Frontend) -> Iterator[tuple[str, str, str]]:
 
 
 def _slot_elements(survivor: Survivor, survival: Survival) -> dict[str, dict[int, str]]:
-    slots = slots_of(survival.node, survivor.candidates, survival.slots)
+    """Of each stage's map. Many slots and few kinds of them: what they say is written once for each kind."""
+    seating = seats(survivor.candidates, survival.slots)
+    duties = [duty(survival.node, seat) for seat in seating.kinds]
+    values = {
+        "pass": [f"goto {each.passing}" if each.passing else "" for each in duties],
+        "ask": [f"goto {each.asking}" if each.asking else "" for each in duties],
+        "translate": [f"{each.backend.address} . {each.backend.port}" if each.backend else "" for each in duties],
+    }
     return {
-        "pass": {slot: f"goto {chain}" for slot, chain in slots.passing.items()},
-        "ask": {slot: f"goto {chain}" for slot, chain in slots.asking.items()},
-        "translate": {slot: f"{backend.address} . {backend.port}" for slot, backend in slots.backends.items()},
+        stage: {slot: kinds[place] for slot, place in enumerate(seating.places) if kinds[place]}
+        for stage, kinds in values.items()
     }
 
 

@@ -472,3 +472,26 @@ def drain(sock: socket.socket) -> int:
         except BlockingIOError:
             return count
     raise AssertionError("endless")
+
+
+def firewalld(lookup: str) -> str:
+    """Its table as far as it matters here."""
+    return (
+        "add table inet firewalld\n"
+        "add chain inet firewalld filter_PREROUTING { type filter hook prerouting priority 10; }\n"
+        "flush chain inet firewalld filter_PREROUTING\n"
+        "add rule inet firewalld filter_PREROUTING icmpv6 type { nd-router-advert, nd-neighbor-solicit } accept\n"
+        f"add rule inet firewalld filter_PREROUTING meta nfproto ipv6 fib {lookup} missing drop\n"
+    )
+
+
+async def test_a_firewall_that_drops_what_comes_out_of_the_tunnel_is_found_with_what_to_set(net: Net) -> None:
+    there = Agent(net, "node-2")
+    await net.nft("node-2").apply(firewalld("saddr . mark . iif oif"))
+    async with there.running() as role:
+        await there.hop("node-1", "IPv6")
+        [found] = await there.until("a finding", lambda: role.findings)
+        assert found.subject == "IPv6_rpfilter"
+        await net.nft("node-2").apply(firewalld("saddr . mark oif"))
+        role.touch()
+        await there.until("no finding", lambda: not role.findings)

@@ -57,7 +57,9 @@ class Kernel:
     reach: Callable[[Iterable[IPAddress]], Mapping[IPAddress, Reach]] = reaching.reach
     keep: Callable[[Tunnel], Mapping[Family, int]] = vxlan.keep
     remove: Callable[[], bool] = vxlan.remove
-    read: Callable[[Collection[int], Tunnel | None, Collection[Family]], Readings] = pathreadings.read
+    read: Callable[[Mapping[Family, Collection[int]], Tunnel | None, Collection[Family]], Readings] = (
+        pathreadings.read
+    )
     subscribe: Callable[[], socket.socket] = waywatch.subscribe
 
 
@@ -196,7 +198,10 @@ class PathwaysRole:
         device = await self._keep(tunnel)
         ways = pathways(me.name, nodes, reach, tunnel, device)
         self._tell(ways)
-        on_link = {hop.interface for hop in ways.hops.values()} - set(device.values())
+        on_link = {
+            family: {hop.interface for (_, its), hop in ways.hops.items() if its == family} - {device.get(family)}
+            for family in FAMILIES
+        }
         self._find(await asyncio.to_thread(self._kernel.read, on_link, tunnel if device else None, device))
         self.metrics.opened(ways, device.values(), len(self._findings))
 

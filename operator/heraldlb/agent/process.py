@@ -139,7 +139,12 @@ class Agent:
             self._recorder.record,
         )
         self._survival = SurvivalRole(
-            self._cluster, settings.node_name, self._nft, self._pathways.want, self._recorder.record
+            self._cluster,
+            settings.node_name,
+            self._nft,
+            KernelReader(),
+            self._pathways.want,
+            self._recorder.record,
         )
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:

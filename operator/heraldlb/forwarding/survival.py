@@ -38,7 +38,7 @@ from typing import Final, NamedTuple
 from heraldlb.api.ranges import Family
 from heraldlb.forwarding.detour import TIME_TO_LIVE, Hop
 from heraldlb.forwarding.model import Backend, Candidate, Frontend, IPNetwork, Plan
-from heraldlb.forwarding.ranking import SLOTS, seats
+from heraldlb.forwarding.ranking import SLOTS, Seat, seats
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,14 @@ class Chain(NamedTuple):
         return _name(self)
 
 
-class Slots(NamedTuple):
-    """One frontend, slot by slot."""
+class Duty(NamedTuple):
+    """What a node does with the packets of a slot."""
 
-    passing: dict[int, Chain]
-    """Where this node is not in the ring. Before conntrack, so that it keeps nothing of such packets."""
-    asking: dict[int, Chain]
+    passing: Chain | None = None
+    """Where it is not in the ring. Before conntrack, so that it keeps nothing of such packets."""
+    asking: Chain | None = None
     """Where it is, with others."""
-    backends: dict[int, Backend]
+    backend: Backend | None = None
     """Where new connections are its own."""
 
 
@@ -111,29 +111,27 @@ def _name(chain: Chain) -> str:
     return "-".join((chain.role, *map(label, chain.nodes)))
 
 
-@lru_cache(maxsize=64)
-def slots_of(node: str, candidates: tuple[Candidate, ...], slots: int = SLOTS) -> Slots:
-    """What `node` does with each slot of a frontend that has these endpoints."""
-    found = Slots({}, {}, {})
-    for slot, (backend, ring) in enumerate(seats(candidates, slots)):
-        if node not in ring:
-            found.passing[slot] = Chain("via", ring[:1])
-            continue
-        place = ring.index(node)
-        if ring[1:]:
-            found.asking[slot] = Chain(("first", "second", "third")[place], (*ring[:place], *ring[place + 1 :]))
-        if place == 0 and backend is not None:
-            found.backends[slot] = backend
-    return found
+def duty(node: str, seat: Seat) -> Duty:
+    """What `node` does with the slots that have this seat."""
+    backend, ring = seat
+    if node not in ring:
+        return Duty(passing=Chain("via", ring[:1]))
+    place = ring.index(node)
+    others = (*ring[:place], *ring[place + 1 :])
+    asking = Chain(("first", "second", "third")[place], others) if others else None
+    return Duty(asking=asking, backend=backend if place == 0 else None)
 
 
 @lru_cache(maxsize=8192)
 def chains_of(node: str, candidates: tuple[Candidate, ...], slots: int = SLOTS) -> frozenset[Chain]:
-    """The chains that those slots lead to. They are asked about for all frontends whenever one changes, and are
-    small enough to be kept for each, as slots are not."""
-    found = slots_of(node, candidates, slots)
-    return frozenset((*found.passing.values(), *found.asking.values()))
+    """The chains that the slots of a frontend with these endpoints lead to. They are asked about for all frontends
+    whenever one changes, and are small enough to be kept for each, as slots are not."""
+    duties = (duty(node, seat) for seat in seats(candidates, slots).kinds)
+    return frozenset(chain for each in duties for chain in (each.passing, each.asking) if chain is not None)
 
+
+UNKNOWN: Final = "unknown"
+"""The chain for what has been asked about everywhere."""
 
 OPENS: Final = "tcp flags & (fin | syn | rst | ack) == syn"
 
@@ -174,7 +172,7 @@ def rules_of(chain: Chain, survival: Survival, family: Family) -> Iterator[str]:
 
 def _ask(nodes: Sequence[str], which: str = "") -> Iterator[str]:
     """The first node of a ring asks these, one after the other. `which`: only about such packets."""
-    answers = ["goto unknown", *map(_to, reversed(nodes))]
+    answers = [f"goto {UNKNOWN}", *map(_to, reversed(nodes))]
     for name, answer in zip(reversed(nodes), answers, strict=False):
         yield f"{which}{_from(name)} {answer}"
     yield f"{which}{answers[-1]}"

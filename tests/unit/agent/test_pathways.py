@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import Iterable
 from ipaddress import ip_address
 
@@ -36,6 +37,11 @@ def reach(hosts: Iterable[IPAddress]) -> dict[IPAddress, Reach]:
     return {host: Reach(2, host == ip_address(NODES["near"]), 1500, "02:00:00:00:00:02") for host in hosts}
 
 
+def silent() -> socket.socket:
+    """On which nothing comes."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+
+
 def counted(role: PathwaysRole) -> dict[str, float]:
     """Nodes by the way to them."""
     [nodes, _] = role.metrics.collect()
@@ -57,7 +63,7 @@ async def test_without_the_kernels_module_neighbours_are_reached_and_one_event_s
         loop.call_soon_threadsafe(tried.release)
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    kernel = Kernel(reach, keep, lambda: False, lambda *_: Readings())
+    kernel = Kernel(reach, keep, lambda: False, lambda *_: Readings(), silent)
     role = PathwaysRole(cluster, "me", TunnelSettings(), NoRules(), published.put_nowait, events.append, kernel)
     role.want(frozenset({FRONTEND}))
     running = asyncio.create_task(role.run())

@@ -9,7 +9,9 @@ from typing import Final
 
 import pytest
 
+from heraldlb.api.ranges import Family
 from heraldlb.forwarding import survivaltables, tables, tracer
+from heraldlb.forwarding.actual import Names
 from heraldlb.forwarding.detour import Hop
 from heraldlb.forwarding.model import Backend, Candidate, Frontend, IPNetwork
 from heraldlb.forwarding.ranking import seats
@@ -148,6 +150,26 @@ def test_what_a_predecessor_left_is_taken_over_and_what_is_nobodys_has_no_effect
     expected = loaded(wanted)
     assert {name: made.maps[name] for name in expected.maps} == expected.maps
     assert {name: made.chains[name] for name in expected.chains} == expected.chains
+
+
+@pytest.mark.parametrize(("left", "kept"), [*permutations(range(len(STATES)), 2)])
+def test_what_a_predecessor_left_is_swept_away_and_nothing_else(left: int, kept: int) -> None:
+    wanted = STATES[kept]
+    steps = [*survivaltables.full(STATES[left]), *survivaltables.full(wanted)]
+    texts = [step.text for step in steps]
+    texts.append(survivaltables.leftovers(_names(tables.read("".join(texts))), wanted))
+    made = tables.read("".join(texts))
+    assert made == tables.read("".join(step.text for step in survivaltables.full(wanted)))
+    assert survivaltables.leftovers(_names(made), wanted) == ""
+
+
+def _names(made: dict[str, tables.Table]) -> dict[Family, Names]:
+    """As the kernel would tell them. nft tells maps, which have values, from sets."""
+    found: dict[Family, Names] = {}
+    for family, ip in (("IPv4", "ip"), ("IPv6", "ip6")):
+        sets = {name for name in made[ip].maps if name == "pods" or name.startswith(("node-", "sources-"))}
+        found[family] = Names(frozenset(made[ip].chains), frozenset(made[ip].maps.keys() - sets), frozenset(sets))  # type: ignore[index]
+    return found
 
 
 def test_a_lost_node_changes_a_few_rules_and_no_slots() -> None:

@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from lab.api_server import ApiServer
-from tests.cluster.controller.api import Body
 from tests.cluster.controller.replicas import Replicas
 from tests.cluster.controller.tenant import Tenant, shown_by
 from tests.metallb import NAMESPACE, definitions, metallb

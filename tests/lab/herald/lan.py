@@ -130,7 +130,7 @@ class Lan:
 
     @contextmanager
     def asking(self, *addresses: str, every: float = ASK_EVERY, mac: str = "") -> Iterator[None]:
-        """Ask again and again for as long as it lasts. `every`: seconds; `mac`: where to be answered, as `ask_as`."""
+        """Ask again and again for as long as it lasts. `every`: seconds; `mac`: as `ask_as`."""
         over = threading.Event()
 
         def ask() -> None:

@@ -186,7 +186,7 @@ def test_by_the_printed_steps_no_service_changes_its_address_and_herald_announce
     lab, herald, addresses = site.lab, site.herald, site.addresses
     status, report = herald_cli(herald, "migrate", f"--to={site.folder / 'herald.yaml'}")
     assert (status, report["unserved"], report["advice"]) == (0, [], []), report
-    *before, look, clean_up = report["steps"]
+    *before, change, look, clean_up = report["steps"]
     with (
         closing(Api(lab.kubeconfig)) as api,
         Lan(lab.client) as lan,
@@ -196,6 +196,9 @@ def test_by_the_printed_steps_no_service_changes_its_address_and_herald_announce
         began = api.now()
         for step in before:
             site.follow(step)
+        # Whoever reads what the next step is takes so long: from here on agents are replaced one by one.
+        lab.wait_for_rollout("daemonset/herald-heraldlb-agent", "kube-system")
+        site.follow(change)
         wait_for("Herald to announce all", lambda: herald.announcers().keys() >= set(addresses), PATIENCE)
         announced = time.monotonic()
         wait_for("everything to look well", lambda: herald_cli(herald, "status")[0] == 0, PATIENCE)

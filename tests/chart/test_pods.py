@@ -9,6 +9,7 @@ import pytest
 
 import heraldlb
 from heraldlb.cli.main import main
+from heraldlb.speaker.constants import PROBATION
 from tests.chart.conftest import Objects, Render
 
 CONTROLLER = ("Deployment", "heraldlb-controller")
@@ -78,7 +79,13 @@ def test_the_agent_works_on_the_node_and_is_the_last_to_be_evicted(defaults: Obj
     assert pod["dnsPolicy"] == "ClusterFirstWithHostNet"
     assert pod["priorityClassName"] == "system-node-critical"
     assert pod["tolerations"] == [{"operator": "Exists"}]
-    assert defaults[AGENT]["spec"]["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1}
+
+
+def test_an_agent_is_replaced_when_addresses_are_back_with_the_one_before(defaults: Objects) -> None:
+    """Later than probation ends, by more than it takes to join and to be handed them."""
+    spec = defaults[AGENT]["spec"]
+    assert spec["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1}
+    assert spec["minReadySeconds"] >= PROBATION + 5
 
 
 @both

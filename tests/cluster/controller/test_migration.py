@@ -13,35 +13,18 @@ import pytest
 import yaml
 
 from lab.api_server import ApiServer
-from tests.cluster.controller.api import Body
 from tests.cluster.controller.replicas import Replicas
 from tests.cluster.controller.tenant import Tenant, shown_by
+from tests.metallb import NAMESPACE, definitions, metallb
 
 PROGRAM = Path(sys.executable).with_name("kubectl-herald")
-KINDS = {"IPAddressPool": "ipaddresspools", "L2Advertisement": "l2advertisements"}
-
-
-def crd(kind: str, plural: str) -> Body:
-    """A kind of MetalLB's, with whatever fields."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.metallb.io", "annotations": {"api-approved.kubernetes.io": "unapproved"}},
-        "spec": {
-            "group": "metallb.io",
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "versions": [version],
-        },
-    }
 
 
 @pytest.fixture
 def metallb_kinds(api_server: ApiServer) -> Iterator[None]:
     """The API server knows MetalLB's kinds, for the length of a test."""
-    crds = [crd(kind, plural) for kind, plural in KINDS.items()]
+    crds = definitions()
+    api_server.create_namespace(NAMESPACE)
     api_server.apply(*crds)
     for each in crds:
         api_server.wait_until(f"crd/{each['metadata']['name']}", "condition=Established")
@@ -151,9 +134,3 @@ def planned_edit(tenant: Tenant, api_server: ApiServer, folder: Path, lan: str) 
     api_server.apply(edit)
     for name in ("single", "a-waits"):
         tenant.await_shown(name, *about(tenant, report)[name]["after"])
-
-
-def metallb(kind: str, name: str, spec: Body) -> Body:
-    """An object of MetalLB's."""
-    metadata = {"name": name, "namespace": "default"}
-    return {"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata, "spec": spec}

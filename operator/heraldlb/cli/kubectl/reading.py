@@ -30,11 +30,13 @@ from heraldlb.kube.client import (
     Resource,
 )
 
+_LOAD_BALANCERS: Final = "spec.type=LoadBalancer"
+
 _READS: Final[Mapping[str, tuple[Resource, Mapping[str, str]]]] = {
     "pools": (ADDRESS_POOLS, {}),
     "announcements": (L2_ANNOUNCEMENTS, {}),
     "records": (SERVICE_ADDRESSES, {}),
-    "services": (SERVICES, {"fieldSelector": "spec.type=LoadBalancer"}),
+    "services": (SERVICES, {"fieldSelector": _LOAD_BALANCERS}),
     "namespaces": (NAMESPACES, {}),
     "nodes": (NODES, {}),
     "slices": (ENDPOINT_SLICES, {}),
@@ -52,6 +54,11 @@ _OURS: Final = {"pools", "announcements", "records"}
 
 _NEEDED: Final = {*_OURS, "services"}
 """Kinds without which there is nothing to tell."""
+
+
+def services_of(namespace: str) -> Mapping[str, str]:
+    """Selectors by which Services of one namespace are listed instead of all."""
+    return {"fieldSelector": f"{_LOAD_BALANCERS},metadata.namespace={namespace}"}
 
 
 async def read(api: Api, *kinds: str, narrowed: Mapping[str, Mapping[str, str]] | None = None) -> Snapshot:

@@ -39,9 +39,10 @@ def command(ctx: click.Context, target: Target, output: Format, namespace: str, 
     """
 
     async def work(api: Api, _: str) -> ServicesReport:
-        from heraldlb.cli.kubectl.reading import read
+        from heraldlb.cli.kubectl.reading import read, services_of
 
-        return services_report(await read(api, "services", "records", "pods"), namespace)
+        narrowed = {"services": services_of(namespace)} if namespace else None
+        return services_report(await read(api, "services", "records", "pods", narrowed=narrowed), namespace)
 
     report = session.run(target, work)
     show(ServicesReport(report.wrong, report.now) if wrong else report, output, render)

@@ -253,10 +253,14 @@ def test_the_command_that_settles_it_is_told() -> None:
 
 
 def test_a_claim_is_told_unless_a_service_says_so_already() -> None:
-    seen = told(heard("n2", announced("192.168.1.240", foreign_claims=3)))
-    message = "192.168.1.240, which it announces on eth0, was claimed by another host 3 times"
+    seen = told(heard("n2", announced("192.168.1.240", foreign_claims=30)))
+    message = "192.168.1.240, which it announces on eth0, was claimed by others 30 times since then"
     assert found(strangers.claims, seen) == [(Severity.NOTICE, "node n2", message)]
     assert found(strangers.claims, HEALTHY) == []
+    moved = told(heard("n2", announced("192.168.1.240", foreign_claims=5)))
+    assert found(strangers.claims, moved) == [], "nodes claim it, too, while it moves"
+    shared = told(heard("n2", announced("192.168.1.240", foreign_claims=30, sharers=3)))
+    assert found(strangers.claims, shared) == []
     conflict = {
         "type": "Conflict",
         "status": "True",

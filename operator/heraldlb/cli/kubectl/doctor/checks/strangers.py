@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network
+from typing import Final
 
 from heraldlb.api.ranges import AddressRange
 from heraldlb.api.serviceaddress import parse_service_address
@@ -15,6 +16,9 @@ from heraldlb.cli.kubectl.findings import Finding, Severity, listed
 from heraldlb.cli.kubectl.output import plural
 from heraldlb.cli.kubectl.pools.report import pools_report
 from heraldlb.examination.survey import DhcpOffer
+
+_WHILE_MOVING: Final = 10
+"""Claims that another node may make, while an address moves from it or to it."""
 
 
 def quarantined(seen: Seen) -> Iterator[Finding]:
@@ -31,9 +35,12 @@ def claims(seen: Seen) -> Iterator[Finding]:
     }
     for node in seen.facts:
         for each in node.speaker.addresses:
-            if each.foreign_claims and each.address not in contested:
+            alone = each.sharers == 1
+            if alone and each.foreign_claims > _WHILE_MOVING and each.address not in contested:
                 times = plural(each.foreign_claims, "time")
-                message = f"{each.address}, which it announces on {each.link}, was claimed by another host {times}"
+                message = (
+                    f"{each.address}, which it announces on {each.link}, was claimed by others {times} since then"
+                )
                 remedy = (
                     f"kubectl logs of its agent name the host; on the node: arping -D -I {each.link} {each.address}"
                 )

@@ -59,9 +59,9 @@ async def read(
 ) -> Snapshot:
     """A snapshot with these kinds, named as the fields of Snapshot; `leases` only with `pods`.
 
-    `narrowed`: selectors to list a kind with instead of the usual ones. `namespace`: the only one whose Services are
-    listed. What these credentials may not read is told in `unread`, unless nothing can be said without it. Raises
-    CommandError, ApiError, ApiUnavailableError.
+    `narrowed`: selectors to list a kind with instead of the usual ones. `namespace`: the only one whose Services
+    are listed. What these credentials may not read is told in `unread`, unless nothing can be said without it.
+    Raises CommandError, ApiError, ApiUnavailableError.
     """
     at_once = [kind for kind in kinds if kind != "leases"]
     selectors = narrowed or {}

@@ -253,9 +253,9 @@ class Cluster(ABC):
 
 def _is_ready(daemon_set: Body) -> bool:
     status = daemon_set["status"]
-    wanted = status["desiredNumberScheduled"]
-    is_seen = status.get("observedGeneration") == daemon_set["metadata"]["generation"]
-    return is_seen and status.get("updatedNumberScheduled", 0) == status["numberReady"] == wanted
+    wanted: int = status["desiredNumberScheduled"]
+    is_seen: bool = status.get("observedGeneration") == daemon_set["metadata"]["generation"]
+    return is_seen and wanted == status.get("updatedNumberScheduled", 0) == status["numberReady"]
 
 
 _CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Namespace", "PriorityClass"}

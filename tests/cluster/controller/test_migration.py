@@ -15,7 +15,7 @@ import yaml
 from lab.api_server import ApiServer
 from tests.cluster.controller.replicas import Replicas
 from tests.cluster.controller.tenant import Tenant, shown_by
-from tests.metallb import NAMESPACE, definitions, metallb
+from tests.foreign import METALLB_NAMESPACE, metallb, metallb_definitions
 
 PROGRAM = Path(sys.executable).with_name("kubectl-herald")
 
@@ -23,8 +23,8 @@ PROGRAM = Path(sys.executable).with_name("kubectl-herald")
 @pytest.fixture
 def metallb_kinds(api_server: ApiServer) -> Iterator[None]:
     """The API server knows MetalLB's kinds, for the length of a test."""
-    crds = definitions()
-    api_server.create_namespace(NAMESPACE)
+    crds = metallb_definitions()
+    api_server.create_namespace(METALLB_NAMESPACE)
     api_server.apply(*crds)
     for each in crds:
         api_server.wait_until(f"crd/{each['metadata']['name']}", "condition=Established")

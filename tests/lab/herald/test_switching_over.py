@@ -26,10 +26,10 @@ from lab.waiting import wait_for
 from lab.workloads import service
 from tests.cluster.controller.api import Api, services_of
 from tests.cluster.controller.tenant import shown_by
+from tests.foreign import METALLB_NAMESPACE, metallb, metallb_definitions
 from tests.lab.herald.lan import Lan
 from tests.lab.herald.product import CHART, PATIENCE, Product
 from tests.lab.herald.test_cli import herald_cli
-from tests.metallb import NAMESPACE, definitions, metallb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,10 +107,10 @@ def site(tmp_path: Path) -> Iterator[Site]:
         lab.start_kube_proxy("nftables")
         herald = Product(lab)
         lab.create_namespace(SHOP)
-        lab.create_namespace(NAMESPACE)
+        lab.create_namespace(METALLB_NAMESPACE)
         herald.run(SHOP, replicas=3)
-        lab.apply(*definitions())
-        for kind in definitions():
+        lab.apply(*metallb_definitions())
+        for kind in metallb_definitions():
             lab.wait_until(f"crd/{kind['metadata']['name']}", "condition=Established")
         lab.apply(*_objects(), *map(_service, ADDRESSES), *_metallb(list(lab.nodes)))
         for name, held in ADDRESSES.items():
@@ -172,7 +172,7 @@ def _workload(kind: str, name: str, pod: Body) -> Body:
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
-        "metadata": {"name": name, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": METALLB_NAMESPACE},
         "spec": {
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": pod},

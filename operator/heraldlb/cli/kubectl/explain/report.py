@@ -73,7 +73,8 @@ def informants(report: StoryReport, herald: Installation) -> list[str]:
 
 def story(snapshot: Snapshot, service: Service) -> StoryReport:
     """The story from a snapshot with every kind, before any agent was asked."""
-    cluster, view, herald = controller_view(snapshot), agent_view(snapshot), installation(snapshot)
+    cluster, herald = controller_view(snapshot), installation(snapshot)
+    view = agent_view(snapshot, cluster)
     settings = herald.controller_settings
     under = rules(view, ignore_exclude_label=herald.ignores_exclude_label, ignore_cordon=herald.ignores_cordon)
     records = (cluster.record(address) for address in service.ingress)

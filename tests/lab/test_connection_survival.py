@@ -173,6 +173,21 @@ async def test_an_endpoint_of_a_lost_node_gets_nothing_new_and_keeps_its_tcp_con
 
 
 @both_families
+async def test_connections_go_on_while_an_endpoint_becomes_ready_and_one_node_after_the_other_hears_of_it(
+    site: Site, family: Family
+) -> None:
+    net = site.net
+    await serve(net, family)
+    await site.program(SUBJECT, [*pods(*PODS[:2]), *pods("pod-3", ready=False)])
+    async with crowd(net, family, "node-1") as clients:
+        for node in reversed(NODES):
+            await site.tell(node, SUBJECT, pods(*PODS))
+            for announcer in NODES:
+                move(net, family, announcer)
+                assert await clients.lost() == [], f"{node} has heard of it, through {announcer}"
+
+
+@both_families
 async def test_a_routers_error_about_an_answer_finds_its_connection_after_the_slot_changed_hands(
     site: Site, family: Family
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.survive.conversation import Fate, Use
+from benchmarks.survive.held import Fate, Use
 from benchmarks.survive.holder import Holder
 from benchmarks.survive.server import TALK_PORT
 from lab.cluster import HelmError

@@ -64,7 +64,8 @@ def walk(rules: dict[str, tables.Table], start: str, slot: int) -> tuple[list[st
         [outcome] = tracer.trace({"ip": rules[path[-1]]}, sent, ())
         if outcome.gateway is None:
             return path, outcome
-        sent = replace(sent, station=station(path[-1]))
+        assert outcome.hops is not None
+        sent = replace(sent, station=station(path[-1]), hops=outcome.hops - 1)
         path.append(f"node-{str(outcome.gateway)[-1]}")
         assert len(path) <= 6, path
 
@@ -82,6 +83,20 @@ def test_a_new_flow_is_asked_about_at_all_of_its_ring_and_ends_at_the_first(
         assert path[-1] == ring[0]
         assert {start, *ring} == set(path)
         assert len(path) <= len(ring) + 2
+
+
+@pytest.mark.parametrize("start", NODES[:3])
+def test_a_third_that_has_not_heard_of_a_change_of_places_is_not_taken_for_the_last_that_was_asked(
+    start: str,
+) -> None:
+    ready = candidates(1, 2, 3)
+    for comer in set(NODES[:3]) - {start}:
+        before = tuple(replace(each, eligible=each.node != comer) for each in ready)
+        rules = {node: loaded(survival(node, ready if node == comer else before)) for node in NODES}
+        for slot, (was, becomes) in enumerate(zip(seats(before, SLOTS), seats(ready, SLOTS), strict=True)):
+            if was.ring[0] != becomes.ring[0]:
+                path, _ = walk(rules, start, slot)
+                assert was.ring[0] in path
 
 
 @pytest.mark.parametrize(("start", "lost"), [*permutations(NODES[:3], 2)])

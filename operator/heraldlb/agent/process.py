@@ -180,7 +180,7 @@ class Agent:
         cluster = self._cluster
         return [
             Subscription(NODES, cluster.nodes, self._node_changed),
-            Subscription(L2_ANNOUNCEMENTS, cluster.announcements, lambda _: self._rules_changed()),
+            Subscription(L2_ANNOUNCEMENTS, cluster.announcements, lambda _: self._rules_changed(), direct=True),
             Subscription(SERVICES, cluster.services, lambda change: self._service_changed(change.key), direct=True),
             Subscription(ENDPOINT_SLICES, cluster.slices, self._slice_changed, direct=True),
             Subscription(SERVICE_ADDRESSES, cluster.records, self._record_changed, direct=True),

@@ -14,7 +14,7 @@ import yaml
 
 from lab.api_server import ApiServer
 from tests.cluster.controller.replicas import Replicas
-from tests.cluster.controller.tenant import Tenant, shown_by
+from tests.cluster.controller.tenant import Settle, Tenant, shown_by
 from tests.foreign import METALLB_NAMESPACE, metallb, metallb_definitions
 
 PROGRAM = Path(sys.executable).with_name("kubectl-herald")
@@ -49,7 +49,7 @@ def about(tenant: Tenant, report: Any) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("metallb_kinds")
 def test_no_service_changes_its_address_from_metallb_to_herald_and_an_edit_does_what_was_planned(
-    tenant: Tenant, replicas: Replicas, api_server: ApiServer, tmp_path: Path
+    tenant: Tenant, replicas: Replicas, api_server: ApiServer, settle: Settle, tmp_path: Path
 ) -> None:
     replicas.end_all()
     lan, rest = tenant.pool_name("lan"), tenant.pool_name("rest")
@@ -101,6 +101,8 @@ def test_no_service_changes_its_address_from_metallb_to_herald_and_an_edit_does_
                 assert shown_by(change.object) == before[change.name], change.name
         assert tenant.holders(tenant.ipv4(12)) == ["shares-1", "shares-2"]
 
+        # What the pools' statuses count is written last.
+        settle()
         planned_edit(tenant, api_server, tmp_path, lan)
     finally:
         api_server.kubectl("delete", "l2announcement", tenant.pool_name("l2"))

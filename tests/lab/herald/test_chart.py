@@ -3,6 +3,7 @@ uninstalled. In this order."""
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from contextlib import closing
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from benchmarks.survive.held import Fate, Use
 from benchmarks.survive.holder import Holder
 from benchmarks.survive.server import TALK_PORT
+from heraldlb.api.times import parse_time
 from lab.cluster import HelmError
 from lab.kubelet.images import WEB
 from lab.lab import Lab
@@ -86,6 +89,21 @@ class Release:
         listed = ",".join(kind for kind in kinds if not kind.startswith(("events", "componentstatuses")))
         return set(self.lab.kubectl("get", listed, "--all-namespaces", "--output=name", OWN).split())
 
+    def await_available(self, seconds: float) -> None:
+        """Until all agents have been ready for so long: those that have not may be replaced all at once."""
+
+        def ready_since(pod: Body) -> float:
+            found = next((each for each in pod["status"]["conditions"] if each["type"] == "Ready"), {})
+            since = parse_time(found.get("lastTransitionTime", "")) if found.get("status") == "True" else None
+            return math.inf if since is None else since
+
+        def available() -> bool:
+            selector = f"{OWN},app.kubernetes.io/component=agent"
+            pods = self.lab.items("pods", f"--namespace={NAMESPACE}", selector)
+            return max(map(ready_since, pods), default=math.inf) + seconds < time.time()
+
+        wait_for("the agents to be available", available, seconds + PATIENCE)
+
     def await_no_hooks(self) -> None:
         """Until nothing of an upgrade's or a test's is there, of those that failed before neither."""
 
@@ -142,6 +160,11 @@ def _talkative(deployment: Body) -> Body:
     return deployment
 
 
+def _min_ready_seconds() -> int:
+    seconds: int = yaml.safe_load((CHART / "values.yaml").read_text())["agent"]["minReadySeconds"]
+    return seconds
+
+
 @pytest.fixture(scope="module")
 def upgrade(release: Release) -> Upgrade:
     """Until addresses move no more. The connections end with it."""
@@ -158,6 +181,7 @@ def upgrade(release: Release) -> Upgrade:
             wait_for("the client to be answered", lambda: all(traffic.answered_since(a, since) for a in addresses))
 
         await_answers()
+        release.await_available(_min_ready_seconds())
         began = api.now()
         held = {address: holder.open(address, TALK_PORT, HELD) for address in addresses}
         release.helm("upgrade", str(CHART), KEEP, *WAITS)

@@ -141,6 +141,16 @@ class Cluster(ABC):
         except KubectlError as error:
             raise LabError(f"{error}\n{self._unready_pods(namespace)}") from None
 
+    def _wait_for_pods(self, kind: str, name: str, namespace: str, timeout: float) -> None:
+        """Until all are up to date and ready; `minReadySeconds` of a DaemonSet are for its next change to await."""
+        if kind != "DaemonSet":
+            self.wait_for_rollout(f"{kind}/{name}", namespace, timeout)
+            return
+        try:
+            wait_for(f"{kind}/{name}", lambda: _is_ready(self.get(kind, name, "-n", namespace)), timeout)
+        except LabError as error:
+            raise LabError(f"{error}\n{self._unready_pods(namespace)}") from None
+
     def _unready_pods(self, namespace: str) -> str:
         lines = []
         for pod in self.items("pods", "-n", namespace):
@@ -212,7 +222,7 @@ class Cluster(ABC):
             for body in others if wait else ():
                 if body["kind"] in _ROLLOUTS:
                     own = body["metadata"].get("namespace", namespace)
-                    self.wait_for_rollout(f"{body['kind']}/{body['metadata']['name']}", own, timeout)
+                    self._wait_for_pods(body["kind"], body["metadata"]["name"], own, timeout)
 
     def uninstall(self, release: str = "heraldlb", namespace: str = "kube-system", *, crds: bool = True) -> None:
         """Delete what `install` applied, with the CRDs unless told otherwise. Raises KubectlError."""
@@ -239,6 +249,13 @@ class Cluster(ABC):
             self.kubectl(
                 "delete", "--ignore-not-found", "--cascade=foreground", "-f", "-", input=json.dumps(document)
             )
+
+
+def _is_ready(daemon_set: Body) -> bool:
+    status = daemon_set["status"]
+    wanted: int = status["desiredNumberScheduled"]
+    is_seen: bool = status.get("observedGeneration") == daemon_set["metadata"]["generation"]
+    return is_seen and wanted == status.get("updatedNumberScheduled", 0) == status["numberReady"]
 
 
 _CLUSTER_SCOPED = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Namespace", "PriorityClass"}

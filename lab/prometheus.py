@@ -1,8 +1,9 @@
-"""A real Prometheus in the lab that scrapes Herald and answers queries."""
+"""A real Prometheus in the lab that scrapes pods and answers queries."""
 
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -16,7 +17,7 @@ from lab.processes import Register
 from lab.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from lab.host import Host
@@ -48,11 +49,11 @@ class Prometheus:
     targets: Path
 
     def find_targets(self) -> None:
-        """Scrape the pods that Herald has now, as after it was installed or a node has gone."""
-        pods = self.lab.items("pods", "--all-namespaces", "-l", "app.kubernetes.io/name=heraldlb")
+        """Discover the pods that there are now, as after Herald was installed or a node has gone."""
+        pods = self.lab.items("pods", "--all-namespaces")
         # At once, lest half of it be read.
         unfinished = self.targets.with_suffix(".new")
-        unfinished.write_text(json.dumps(targets_of(pods)))
+        unfinished.write_text(json.dumps(discovered(pods)))
         unfinished.replace(self.targets)
 
     def query(self, expression: str) -> list[Series]:
@@ -92,10 +93,12 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(lab: Lab, interval: float = 1.0, rules: tuple[Path, ...] = ()) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes Herald every `interval` seconds, until the block ends.
+def scraping(
+    lab: Lab, job: Mapping[str, Any], interval: float = 1.0, rules: tuple[Path, ...] = ()
+) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes every `interval` seconds, until the block ends.
 
-    Raises LabError, WaitTimeoutError.
+    `job` is an entry of `scrape_configs` that discovers pods. Raises LabError, WaitTimeoutError.
     """
     host = lab.hosts[CONTROL_PLANE]
     folder = lab.folder / _NAME
@@ -103,7 +106,7 @@ def scraping(lab: Lab, interval: float = 1.0, rules: tuple[Path, ...] = ()) -> I
     file = folder / "prometheus.yml"
     prometheus = Prometheus(lab, host, folder / "targets.json")
     prometheus.find_targets()
-    file.write_text(json.dumps(configuration(prometheus.targets, interval, rules)))
+    file.write_text(json.dumps(configuration(job, prometheus.targets, interval, rules)))
     register = Register(lab.folder)
     command = [
         str(binaries.find(_NAME)),
@@ -120,27 +123,42 @@ def scraping(lab: Lab, interval: float = 1.0, rules: tuple[Path, ...] = ()) -> I
         register.remove(_NAME)
 
 
-def configuration(targets: Path, interval: float, rules: tuple[Path, ...]) -> dict[str, Any]:
-    """`targets`: the file that names what to scrape. Debian's Prometheus knows no Kubernetes, which would else."""
+def configuration(
+    job: Mapping[str, Any], targets: Path, interval: float, rules: tuple[Path, ...]
+) -> dict[str, Any]:
+    """`targets`: the file that has what `job` would discover. Debian's Prometheus knows no Kubernetes to ask."""
     every = f"{interval * 1000:.0f}ms"
+    told = {key: value for key, value in job.items() if key != "kubernetes_sd_configs"}
     return {
         "global": {"scrape_interval": every, "evaluation_interval": every},
         "rule_files": [str(path) for path in rules],
-        "scrape_configs": [{"job_name": "heraldlb", "file_sd_configs": [{"files": [str(targets)]}]}],
+        "scrape_configs": [told | {"file_sd_configs": [{"files": [str(targets)]}]}],
     }
 
 
-def targets_of(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Herald's pods with the labels that the chart's PodMonitors give."""
+def discovered(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What Prometheus' role `pod` discovers in them: each port of a container, with labels to relabel by."""
     found = []
     for pod in pods:
-        ports = [port for container in pod["spec"]["containers"] for port in container.get("ports", ())]
         address = pod["status"].get("podIP")
-        labels = {"pod": pod["metadata"]["name"], "node": pod["spec"].get("nodeName", "")}
-        scraped = [f"{address}:{port['containerPort']}" for port in ports if port.get("name") == "metrics"]
-        if address:
-            found.append({"targets": scraped, "labels": labels})
+        labels = {
+            "namespace": pod["metadata"]["namespace"],
+            "pod_name": pod["metadata"]["name"],
+            "pod_ip": address,
+            "pod_node_name": pod["spec"].get("nodeName", ""),
+            **{f"pod_label_{_as_label(key)}": text for key, text in pod["metadata"].get("labels", {}).items()},
+        }
+        ports = [port for container in pod["spec"]["containers"] for port in container.get("ports", ())]
+        for port in ports if address else ():
+            own = labels | {"pod_container_port_name": port.get("name", "")}
+            target = f"{address}:{port['containerPort']}"
+            meta = {f"__meta_kubernetes_{key}": text for key, text in own.items()}
+            found.append({"targets": [target], "labels": meta})
     return found
+
+
+def _as_label(key: str) -> str:
+    return re.sub(r"\W", "_", key)
 
 
 def _point(pair: tuple[float, str]) -> Point:

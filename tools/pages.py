@@ -29,10 +29,10 @@ class Block:
     text: str
 
 
-def pages() -> list[Path]:
+def pages(root: Path = ROOT) -> list[Path]:
     """Every page that is part of the repository, in order of their paths."""
     folders = ("docs", "charts", "benchmarks", "lab", "examples")
-    found = [*ROOT.glob("*.md"), *(page for folder in folders for page in (ROOT / folder).rglob("*.md"))]
+    found = [*root.glob("*.md"), *(page for folder in folders for page in (root / folder).rglob("*.md"))]
     return sorted(found)
 
 
@@ -46,6 +46,13 @@ def manifests(page: str) -> list[dict[str, Any]]:
     """The Kubernetes objects that a page's text shows whole."""
     bodies = (body for block in blocks(page) if block.kind == "yaml" for body in yaml.safe_load_all(block.text))
     return [body for body in bodies if {"apiVersion", "kind", "metadata"} <= body.keys()]
+
+
+def commands(page: str) -> list[str]:
+    """The lines of code on a page, inline code among them, each with what continues it."""
+    inline = _INLINE_CODE.findall(_FENCE.sub("", page))
+    fenced = (line.strip() for block in blocks(page) for line in block.text.replace("\\\n", " ").splitlines())
+    return [*(code.strip("`") for code in inline), *fenced]
 
 
 def anchors(page: str) -> set[str]:

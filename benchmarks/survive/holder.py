@@ -1,4 +1,4 @@
-"""A client that holds many connections open at once, in a thread of its own."""
+"""A client that holds many connections and flows open at once, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.survive.conversation import Conversation, Fate, Use
+from benchmarks.survive.conversation import Conversation
+from benchmarks.survive.flow import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
     from typing import Any, TypeVar
 
+    from benchmarks.survive.held import Fate, Held, Use
     from lab.host import Host
 
     T = TypeVar("T")
 
 _OPENINGS: Final = 400
-"""New connections a second: a thousand are open soon, and nobody's queue of new ones is full."""
+"""New ones a second: a thousand are open soon, and nobody's queue of new ones is full."""
 _AT_ONCE: Final = 20
 PATIENCE: Final = 15.0
-"""Seconds in which a connection that survives is heard of; TCP sends again after 0.2, 0.6, 1.4, 3, 6.2 and 12.6."""
+"""Seconds in which whatever survives is heard of; TCP sends again after 0.2, 0.6, 1.4, 3, 6.2 and 12.6."""
 
 
 class Holder:
@@ -49,17 +51,17 @@ class Holder:
                 holder._call(holder._end())
                 running.result()
 
-    def open(self, address: str, port: int, uses: Sequence[Use]) -> list[Conversation]:
-        """One connection for each use; returns when each is answered or has failed."""
+    def open(self, address: str, port: int, uses: Sequence[Use]) -> list[Held]:
+        """One for each use; returns when each is answered or has failed."""
         return self._call(self._open(address, port, uses))
 
-    def prove(self, conversations: Sequence[Conversation]) -> None:
+    def prove(self, held: Sequence[Held]) -> None:
         """Whoever is not heard of within PATIENCE has failed."""
-        self._call(self._prove(conversations))
+        self._call(self._prove(held))
 
-    def leave(self, conversations: Sequence[Conversation]) -> list[Fate]:
+    def leave(self, held: Sequence[Held]) -> list[Fate]:
         """Say goodbye everywhere; what had become of each by then."""
-        return self._call(self._leave(conversations))
+        return self._call(self._leave(held))
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop.result()).result()
@@ -77,34 +79,37 @@ class Holder:
     async def _end(self) -> None:
         self._over.set()
 
-    async def _open(self, address: str, port: int, uses: Sequence[Use]) -> list[Conversation]:
-        loop, opened = asyncio.get_running_loop(), list[Conversation]()
+    async def _open(self, address: str, port: int, uses: Sequence[Use]) -> list[Held]:
+        loop = asyncio.get_running_loop()
+        opened: list[Held] = []
         for begin in range(0, len(uses), _AT_ONCE):
             until = loop.time() + _AT_ONCE / _OPENINGS
-            some = [Conversation(next(self._numbers), use) for use in uses[begin : begin + _AT_ONCE]]
+            some = [self._make(use) for use in uses[begin : begin + _AT_ONCE]]
             await asyncio.gather(*(self._connect(each, address, port) for each in some))
             opened += some
             await asyncio.sleep(until - loop.time())
         await self._prove(opened)
         return opened
 
-    async def _connect(self, conversation: Conversation, address: str, port: int) -> None:
-        loop = asyncio.get_running_loop()
+    def _make(self, use: Use) -> Held:
+        return (Flow if use.value.datagrams else Conversation)(next(self._numbers), use)
+
+    async def _connect(self, held: Held, address: str, port: int) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                await loop.create_connection(lambda: conversation, address, port)
+                await held.connect(address, port)
         except (OSError, TimeoutError) as error:
-            conversation.fail(repr(error))
+            held.fail(repr(error))
 
-    async def _prove(self, conversations: Sequence[Conversation]) -> None:
-        async def prove(each: Conversation) -> None:
+    async def _prove(self, held: Sequence[Held]) -> None:
+        async def prove(each: Held) -> None:
             try:
                 async with asyncio.timeout(PATIENCE):
                     await each.prove()
             except TimeoutError:
                 each.fail(f"nothing for {PATIENCE:.0f} s")
 
-        await asyncio.gather(*map(prove, conversations))
+        await asyncio.gather(*map(prove, held))
 
-    async def _leave(self, conversations: Sequence[Conversation]) -> list[Fate]:
-        return [each.leave() for each in conversations]
+    async def _leave(self, held: Sequence[Held]) -> list[Fate]:
+        return [each.leave() for each in held]

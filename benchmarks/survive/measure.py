@@ -64,14 +64,14 @@ def measure(extent: Extent, context: Context) -> list[Row]:
 
 def connection_rows(outcomes: Iterable[Outcome]) -> list[Row]:
     """Pure."""
-    by: dict[tuple[str, str], dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    by: dict[tuple[str, str, str], dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
     for each in outcomes:
-        by[each.family, each.event][each.way].append(each)
+        by[each.family, each.event, each.protocol][each.way].append(each)
         if each.event in trials.ENDPOINT_CHANGES:
-            by[each.family, ENDPOINT_CHANGE][each.way].append(each)
+            by[each.family, ENDPOINT_CHANGE, each.protocol][each.way].append(each)
     rows = []
-    for (family, event), ways in by.items():
-        name = f"survive.{family}.{event}"
+    for (family, event, protocol), ways in by.items():
+        name = f"survive.{family}.{event}" + (".udp" if protocol == "udp" else "")
         if event in (trials.PLANNED, trials.POWER_OFF):
             rows += _row(f"{name}.kept_ratio", ways, kept_ratio, KEPT_TARGET, Sense.AT_LEAST)
         else:
@@ -103,12 +103,12 @@ def throughput_rows(rates: Iterable[Rate]) -> list[Row]:
 
 
 def kept_ratio(outcomes: Sequence[Outcome]) -> float:
-    """Of all connections together. Pure."""
+    """Of all together. Pure."""
     return sum(each.kept for each in outcomes) / max(sum(each.held for each in outcomes), 1)
 
 
 def silence_ms(outcomes: Sequence[Outcome], percent: float) -> float:
-    """Of the connections that were kept; 0 where none was. Pure."""
+    """Of those that were kept; 0 where none was. Pure."""
     silences = [each for outcome in outcomes for each in outcome.silences]
     return 1000 * percentile(silences, percent) if silences else 0.0
 

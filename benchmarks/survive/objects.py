@@ -30,6 +30,13 @@ POOL: Final[Body] = {
 _REPOSITORY: Final = Path(__file__).parents[2]
 
 
+_PORTS: Final = {
+    ENDPOINTS: {"talk": ("TCP", TALK_PORT), "flow": ("UDP", TALK_PORT), "bulk": ("TCP", BULK_PORT)},
+    STREAM: {"stream": ("TCP", STREAM_PORT)},
+}
+"""Of the Services in front of either."""
+
+
 def announced_by(node: str) -> Body:
     """This node announces all addresses while it lives, and any other when it does not."""
     preferred = {"weight": 100, "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": node}}}
@@ -52,7 +59,6 @@ def _announcement(spec: Body) -> Body:
 
 def service(name: str, app: str, *, survives: bool) -> Body:
     """A dual-stack load balancer in front of the pods with this label."""
-    ports = {"talk": TALK_PORT, "bulk": BULK_PORT} if app == ENDPOINTS else {"stream": STREAM_PORT}
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -61,7 +67,10 @@ def service(name: str, app: str, *, survives: bool) -> Body:
             "type": "LoadBalancer",
             "selector": {"app": app},
             "ipFamilyPolicy": "RequireDualStack",
-            "ports": [{"name": each, "port": port, "targetPort": port} for each, port in ports.items()],
+            "ports": [
+                {"name": each, "protocol": protocol, "port": port, "targetPort": port}
+                for each, (protocol, port) in _PORTS[app].items()
+            ],
         },
     }
 

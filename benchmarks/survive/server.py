@@ -1,8 +1,8 @@
 """An endpoint whose clients can tell whether it still is the one that they began with.
 
-Talks as in `talk` on TALK_PORT; on BULK_PORT as in `bulk`. Prints a line of JSON, `{"lost": NUMBER, "error": ...}`,
-for each conversation that ends without its client's goodbye. After SIGTERM it takes no more clients, and ends when
-those it has are gone: as a good server does, whose pod is terminated.
+Talks as in `talk` on TALK_PORT, over TCP and UDP; on BULK_PORT as in `bulk`. Prints a line of JSON,
+`{"lost": NUMBER, "error": ...}`, for each conversation that ends without its client's goodbye. After SIGTERM it
+takes no more clients, and ends when those it has are gone: as a good server does, whose pod is terminated.
 """
 
 from __future__ import annotations
@@ -12,16 +12,31 @@ import json
 import os
 import signal
 import socket
+from contextlib import suppress
 from typing import Final
 
 from benchmarks.survive import bulk
-from benchmarks.survive.talk import GapError, Hello, Kind, Opening, download, frame, line, take_frames, take_line
+from benchmarks.survive.talk import (
+    GapError,
+    Hello,
+    Kind,
+    Opening,
+    answer,
+    download,
+    frame,
+    line,
+    read_question,
+    take_frames,
+    take_line,
+)
 
 TALK_PORT: Final = 7000
 BULK_PORT: Final = 7001
 _BACKLOG: Final = 4096
 _STEP: Final = 0.05
 """Seconds from one write of a download to the next."""
+_QUIET: Final = 2.0
+"""Seconds without any question over UDP, of which every client has one a second: then there is none."""
 
 
 class Crowd:
@@ -61,8 +76,7 @@ class Talk(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        client = transport.get_extra_info("peername")[0].removeprefix("::ffff:")
-        self._hello = Hello(self._pod, self._node, client)
+        self._hello = Hello(self._pod, self._node, _seen(transport.get_extra_info("peername")))
         self._crowd.come()
 
     def data_received(self, data: bytes) -> None:
@@ -132,8 +146,44 @@ class Talk(asyncio.Protocol):
         self._over = True
 
 
+class Flows(asyncio.DatagramProtocol):
+    """Answers each question by itself, and keeps nothing of who asks."""
+
+    _transport: asyncio.DatagramTransport
+
+    def __init__(self, pod: str, node: str) -> None:
+        self._pod, self._node = pod, node
+        self._asked_at = -_QUIET
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        with suppress(GapError):
+            self._transport.sendto(answer(read_question(data), Hello(self._pod, self._node, _seen(addr))), addr)
+            self._asked_at = asyncio.get_running_loop().time()
+
+    async def quiet(self) -> None:
+        """Return once nobody asks any more."""
+        loop = asyncio.get_running_loop()
+        while (wait := self._asked_at + _QUIET - loop.time()) > 0:  # noqa: ASYNC110 - it is silence that is awaited
+            await asyncio.sleep(wait)
+
+
+def _seen(address: tuple[str, int]) -> str:
+    return address[0].removeprefix("::ffff:")
+
+
 def _listener(port: int) -> socket.socket:
     return socket.create_server(("::", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
+
+
+def _receiver(port: int) -> socket.socket:
+    """Of both families, as well."""
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(("::", port))
+    return sock
 
 
 async def serve(pod: str, node: str) -> None:
@@ -142,10 +192,12 @@ async def serve(pod: str, node: str) -> None:
     loop.add_signal_handler(signal.SIGTERM, terminated.set)
     bulk.serve(_listener(BULK_PORT))
     server = await loop.create_server(lambda: Talk(pod, node, crowd), sock=_listener(TALK_PORT), backlog=_BACKLOG)
+    _, flows = await loop.create_datagram_endpoint(lambda: Flows(pod, node), sock=_receiver(TALK_PORT))
     print("ready", flush=True)
     await terminated.wait()
     server.close()
     await crowd.empty.wait()
+    await flows.quiet()
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.survive import objects
 from benchmarks.survive.server import TALK_PORT
-from benchmarks.survive.talk import Opening, line
+from benchmarks.survive.talk import GapError, Kind, Opening, frame, line, read_answer
 from benchmarks.survive.verdict import losses
 from lab import binaries
 from lab.lab import Lab
@@ -34,8 +34,10 @@ STREAM_NODE: Final = "node-4"
 _ENDPOINTS: Final = 8
 _CHART: Final = Path(__file__).parents[2] / "charts" / "heraldlb"
 _PATIENCE: Final = 90.0
+_ANSWER: Final = 5.0
+_DATAGRAM: Final = 1 << 11
 _DIALS: Final = 32
-"""New connections that must all go as they should, before it counts as so."""
+"""New connections, and as many flows, that must all go as they should, before it counts as so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,20 +152,30 @@ def opened(setup: Setup, progress: Progress) -> Iterator[Stand]:
 
 
 def _leads(stand: Stand, address: str, *, seen: bool) -> bool:
-    client = stand.lab.client
-    own = {str(client.ipv4), str(client.ipv6)}
+    host = stand.lab.client
+    own = {str(host.ipv4), str(host.ipv6)}
     try:
-        hellos = client.call(lambda: [_greet(address) for _ in range(_DIALS)])
-    except OSError:
+        clients = host.call(lambda: [greet(address) for _ in range(_DIALS) for greet in (_greet, _ask)])
+    except (OSError, GapError):
         return False
-    return all((hello["client"] in own) == seen for hello in hellos)
+    return all((client in own) == seen for client in clients)
 
 
-def _greet(address: str) -> dict[str, str]:
-    """What a server says first. Raises OSError."""
-    with socket.create_connection((address, TALK_PORT), timeout=5.0) as connection:
+def _greet(address: str) -> str:
+    """Whom a server says it sees, over TCP. Raises OSError."""
+    with socket.create_connection((address, TALK_PORT), timeout=_ANSWER) as connection:
         connection.sendall(line(Opening(-1)))
-        greeting: dict[str, str] = json.loads(connection.makefile().readline() or "{}")
+        greeting = json.loads(connection.makefile().readline() or "{}")
     if not greeting:
         raise ConnectionResetError(f"{address} said nothing")
-    return greeting
+    return str(greeting["client"])
+
+
+def _ask(address: str) -> str:
+    """The same over UDP. Raises OSError, GapError."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as flow:
+        flow.settimeout(_ANSWER)
+        flow.connect((address, TALK_PORT))
+        flow.send(frame(Kind.QUESTION))
+        _, hello = read_answer(flow.recv(_DATAGRAM))
+        return hello.client

@@ -5,6 +5,8 @@ frames of 9 octets, a kind and a number: the client asks questions, which the se
 tells news of its own accord, as over a WebSocket. Or else, the server sends octets of a known pattern and nothing
 more. Numbers count from 0 on every connection, so an answer by anybody who has not taken part from the start is
 wrong.
+
+Over UDP every datagram says all: a question is a frame, its answer one with a `Hello` behind it.
 """
 
 from __future__ import annotations
@@ -83,6 +85,37 @@ def take_frames(received: bytearray) -> Iterator[tuple[int, int]]:
     frames = bytes(received[:whole])
     del received[:whole]
     yield from _FRAME.iter_unpack(frames)
+
+
+def answer(number: int, hello: Hello) -> bytes:
+    """The datagram, as it is sent."""
+    return frame(Kind.ANSWER, number) + line(hello)
+
+
+def read_question(datagram: bytes) -> int:
+    """Its number. Raises GapError."""
+    number, rest = _read(Kind.QUESTION, datagram)
+    if rest:
+        raise GapError("got a question and more")
+    return number
+
+
+def read_answer(datagram: bytes) -> tuple[int, Hello]:
+    """The number of the question, and who says it. Raises GapError."""
+    number, rest = _read(Kind.ANSWER, datagram)
+    try:
+        return number, Hello(**json.loads(rest))
+    except (ValueError, TypeError) as error:
+        raise GapError(f"got an answer of nobody: {error}") from None
+
+
+def _read(expected: Kind, datagram: bytes) -> tuple[int, bytes]:
+    if len(datagram) < _FRAME.size:
+        raise GapError(f"got {len(datagram)} octets")
+    kind, number = _FRAME.unpack_from(datagram)
+    if kind != expected:
+        raise GapError(f"got frame {kind} {number}")
+    return number, datagram[_FRAME.size :]
 
 
 _PATTERN: Final = b"".join(number.to_bytes(4, "big") for number in range(_PERIOD)) * 2

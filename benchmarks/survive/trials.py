@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.survive import objects
-from benchmarks.survive.conversation import Use
+from benchmarks.survive.held import Use
 from benchmarks.survive.holder import Holder
 from benchmarks.survive.server import TALK_PORT
 from benchmarks.survive.stand import FAMILIES, SURVIVAL
@@ -18,7 +18,7 @@ from lab.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from benchmarks.survive.conversation import Conversation
+    from benchmarks.survive.held import Held
     from benchmarks.survive.stand import Stand
     from benchmarks.survive.talk import Hello
     from lab.progress import Progress
@@ -30,6 +30,8 @@ _ENOUGH: Final = 0.95
 _ATTEMPTS: Final = 3
 _CHATS: Final = 10
 _DOWNLOADS: Final = 2
+_FLOWS: Final = 4
+"""TCP connections for each UDP flow."""
 _PATIENCE: Final = 60.0
 
 PLANNED: Final = "planned"
@@ -96,7 +98,8 @@ EVENTS: Final[Mapping[str, Callable[[Stand], Callable[[Hello], bool]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Connections held to each address, where they are to survive and where that is compared with; through what."""
+    """TCP connections held to each address, where they are to survive and where that is compared with; through
+    what. With them a quarter as many UDP flows."""
 
     connections: int = 1_000
     beside: int = 250
@@ -113,40 +116,43 @@ def run(stand: Stand, extent: Extent, progress: Progress) -> Iterator[Outcome]:
             time.sleep(_CALM)
             for each in _trial(stand, holder, event, extent):
                 why = "".join(f"; {count}: {what}" for what, count in each.failures.items())
-                progress(f"{event}, {each.way}, {each.family}: {each.kept} of {each.held} connections kept{why}")
+                what = f"{event}, {each.way}, {each.family}, {each.protocol}"
+                progress(f"{what}: {each.kept} of {each.held} kept{why}")
                 yield each
 
 
 def _trial(stand: Stand, holder: Holder, event: str, extent: Extent) -> list[Outcome]:
-    held: dict[tuple[str, str], list[Conversation]] = {}
+    lots: dict[tuple[str, str, str], list[Held]] = {}
     for way in stand.setup.ways:
         count = extent.connections if way == SURVIVAL else extent.beside
         for family in FAMILIES:
-            held[way, family] = _begin(holder, stand.address(way, family), count)
+            address = stand.address(way, family)
+            for protocol, uses in _uses(count).items():
+                lots[way, family, protocol] = _begin(holder, address, uses)
     went = EVENTS[event](stand)
     time.sleep(_CALM)
-    everything = [each for some in held.values() for each in some]
-    holder.prove(everything)
+    holder.prove([each for lot in lots.values() for each in lot])
     # Before anybody says goodbye, so that no loss is one that we make.
     lost = stand.lost()
-    return [
-        judge(event, way, family, holder.leave(conversations), lost, went)
-        for (way, family), conversations in held.items()
-    ]
+    return [judge(event, *which, holder.leave(lot), lost, went) for which, lot in lots.items()]
 
 
-def _begin(holder: Holder, address: str, count: int) -> list[Conversation]:
+def _begin(holder: Holder, address: str, uses: Sequence[Use]) -> list[Held]:
     """Those that came about. Raises LabError where there are too few to tell anything."""
     for _ in range(_ATTEMPTS):
-        opened = holder.open(address, TALK_PORT, _uses(count))
+        opened = holder.open(address, TALK_PORT, uses)
         begun = [each for each in opened if each.fate.failure is None]
-        if len(begun) >= _ENOUGH * count:
+        if len(begun) >= _ENOUGH * len(uses):
             return begun
         holder.leave(opened)
     why = {each.fate.failure for each in opened} - {None}
-    raise LabError(f"{len(opened) - len(begun)} of {count} connections to {address} cannot be had: {why}")
+    raise LabError(f"{len(opened) - len(begun)} of {len(uses)} to {address} cannot be had: {why}")
 
 
-def _uses(count: int) -> list[Use]:
+def _uses(count: int) -> dict[str, list[Use]]:
+    """By protocol."""
     special = [Use.CHAT] * _CHATS + [Use.DOWNLOAD] * _DOWNLOADS
-    return (special + [Use.TALK] * count)[:count]
+    return {
+        "tcp": (special + [Use.TALK] * count)[:count],
+        "udp": [Use.FLOW] * max(count // _FLOWS, 1),
+    }

@@ -1,4 +1,4 @@
-"""Which connections went on, from what both of their ends tell. Pure."""
+"""Which connections and flows went on, from what both of their ends tell. Pure."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from benchmarks.survive.conversation import Fate
+    from benchmarks.survive.held import Fate
     from benchmarks.survive.talk import Hello
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of all connections to one address through one event."""
+    """Of all that was held to one address over one protocol, through one event."""
 
     event: str
     way: str
     """By which the packets of the address went."""
     family: str
+    protocol: str
+    """`tcp` or `udp`."""
     held: int
     """Those that were open before and whose endpoint did not go."""
     kept: int
@@ -45,6 +47,7 @@ def judge(
     event: str,
     way: str,
     family: str,
+    protocol: str,
     fates: Iterable[Fate],
     lost: Mapping[int, str],
     went: Callable[[Hello], bool],
@@ -59,7 +62,7 @@ def judge(
         else:
             silences.append(fate.silence)
     held = len(silences) + failures.total()
-    return Outcome(event, way, family, held, len(silences), gone, dict(failures), sorted(silences))
+    return Outcome(event, way, family, protocol, held, len(silences), gone, dict(failures), sorted(silences))
 
 
 def _failure(fate: Fate, lost: Mapping[int, str]) -> str | None:

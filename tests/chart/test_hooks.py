@@ -8,7 +8,7 @@ import click
 import pytest
 import yaml
 
-from tests.chart.conftest import CHART, NAMESPACE, Objects, rendered
+from tests.chart.conftest import CHART, NAMESPACE, Objects, helm, rendered
 from tests.chart.test_pods import command
 
 JOB, TEST = ("Job", "heraldlb-crds"), ("Pod", "heraldlb-test")
@@ -139,3 +139,9 @@ def test_hooks_run_where_the_controller_may() -> None:
 def test_the_upgrade_of_the_definitions_can_be_left_to_others() -> None:
     _, hooks = rendered("crds.upgrade=false")
     assert {name for _, name in hooks} == {"heraldlb-test"}
+
+
+def test_the_definitions_that_helm_shows_are_one_document_each() -> None:
+    """Helm joins the files as they are, for `kubectl apply -f -`."""
+    shown = [each for each in yaml.safe_load_all(helm("show", "crds", str(CHART)).stdout) if each]
+    assert len(shown) == len(list((CHART / "crds").glob("*.yaml")))

@@ -7,7 +7,9 @@ from typing import Any
 import click
 import pytest
 
+import heraldlb
 from heraldlb.cli.main import main
+from heraldlb.speaker.constants import PROBATION
 from tests.chart.conftest import Objects, Render
 
 CONTROLLER = ("Deployment", "heraldlb-controller")
@@ -77,7 +79,13 @@ def test_the_agent_works_on_the_node_and_is_the_last_to_be_evicted(defaults: Obj
     assert pod["dnsPolicy"] == "ClusterFirstWithHostNet"
     assert pod["priorityClassName"] == "system-node-critical"
     assert pod["tolerations"] == [{"operator": "Exists"}]
-    assert defaults[AGENT]["spec"]["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1}
+
+
+def test_an_agent_is_replaced_when_addresses_are_back_with_the_one_before(defaults: Objects) -> None:
+    """Later than probation ends, by more than it takes to join and to be handed them."""
+    spec = defaults[AGENT]["spec"]
+    assert spec["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1}
+    assert spec["minReadySeconds"] >= PROBATION + 5
 
 
 @both
@@ -220,7 +228,7 @@ def test_selectors_match_the_pods_they_select(defaults: Objects, key: tuple[str,
 @pytest.mark.parametrize(
     ("setting", "image"),
     [
-        pytest.param("image.repository=example.com/h", "example.com/h:0.1.0", id="repository"),
+        pytest.param("image.repository=example.com/h", f"example.com/h:{heraldlb.__version__}", id="repository"),
         pytest.param("image.tag=edge", "heraldlb/heraldlb:edge", id="tag"),
         pytest.param(
             f"image.digest=sha256:{'0' * 64}", f"heraldlb/heraldlb@sha256:{'0' * 64}", id="digest-before-tag"

@@ -127,9 +127,19 @@ def test_there_are_no_other_roles(defaults: Objects) -> None:
     assert {key for key in defaults if key[0].endswith("Role")} == {
         ("ClusterRole", "heraldlb-controller"),
         ("ClusterRole", "heraldlb-agent"),
+        ("ClusterRole", "heraldlb-view"),
         ("Role", "heraldlb-controller"),
         ("Role", "heraldlb-agent"),
         ("Role", "heraldlb-agent-cilium"),
+    }
+
+
+def test_who_may_view_the_cluster_may_read_herald_s_objects_and_write_none(defaults: Objects) -> None:
+    role = defaults["ClusterRole", "heraldlb-view"]
+    aggregated = {key for key in role["metadata"]["labels"] if key.startswith("rbac.authorization.k8s.io/")}
+    assert aggregated == {"rbac.authorization.k8s.io/aggregate-to-view"}, "edit and admin contain view"
+    assert rights(role) == {
+        ("heraldlb.io", kind): READ for kind in ("addresspools", "l2announcements", "serviceaddresses")
     }
 
 

@@ -20,6 +20,7 @@ def test_two_workloads_and_what_they_need(defaults: Objects) -> None:
         ("Secret", "heraldlb-membership"),
         *((kind, "heraldlb-controller") for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")),
         *((kind, "heraldlb-agent") for kind in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding")),
+        ("ClusterRole", "heraldlb-view"),
         ("Role", "heraldlb-controller"),
         ("RoleBinding", "heraldlb-controller"),
         ("Role", "heraldlb-agent"),
@@ -39,7 +40,13 @@ def test_addresses_make_a_pool_of_the_same_release(render: Render) -> None:
 
 def test_a_release_of_another_name_has_names_of_its_own(render: Render) -> None:
     names = {name for _, name in render("fullnameOverride=second")}
-    assert names == {"second-controller", "second-agent", "second-agent-cilium", "second-membership"}
+    assert names == {
+        "second-controller",
+        "second-agent",
+        "second-agent-cilium",
+        "second-membership",
+        "second-view",
+    }
 
 
 @pytest.mark.parametrize(
@@ -55,6 +62,7 @@ def test_a_release_of_another_name_has_names_of_its_own(render: Render) -> None:
         pytest.param("agent.forwarding.mode=on", "'/agent/forwarding/mode': value must be one of", id="mode"),
         pytest.param("agent.heartbeatInterval=100", "at '/agent/heartbeatInterval'", id="duration-without-unit"),
         pytest.param("logging.level=verbose", "at '/logging/level': value must be one of", id="log-level"),
+        pytest.param("loadBalancerClass=a/b/c", "at '/loadBalancerClass': 'a/b/c' does not match", id="class"),
         pytest.param("controller.replicas=0", "at '/controller/replicas': minimum", id="no-replicas"),
         pytest.param("monitoring.podMonitor.label.a=b", "properties 'label' not allowed", id="deep-unknown-key"),
         pytest.param("agent.updateStrategy.maxSurge=1", "properties 'maxSurge' not allowed", id="kubernetes-type"),

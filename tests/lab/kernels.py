@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from heraldlb.agent.pathways import Kernel
-from heraldlb.forwarding import pathreadings, reaching, vxlan
+from heraldlb.forwarding import pathreadings, reaching, vxlan, waywatch
 from lab.namespaces import Surroundings, named, run_in
 from tests.lab.forwarding_net import Net
 
@@ -24,4 +24,5 @@ def kernel(net: Net, host: str) -> Kernel:
         keep=lambda tunnel: there(lambda: vxlan.keep(tunnel)),
         remove=lambda: there(vxlan.remove),
         read=lambda *asked: there(lambda: pathreadings.read(*asked)),
+        subscribe=lambda: there(waywatch.subscribe),
     )

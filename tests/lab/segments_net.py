@@ -1,6 +1,7 @@
 """A network of two segments for tests of tunnels: nodes that a router stands between.
 
     client 10.1.0.100 --- LAN ---+--- node-1 10.1.0.1            (announces)
+                                 +--- node-4 10.1.0.4
     far 10.9.0.100 --- narrow ---+--- router ---+--- node-2 10.2.0.1 --- pod 10.244.2.5
                                                 +--- node-3 10.2.0.3
 
@@ -28,6 +29,7 @@ NODES: Final[dict[str, dict[Family, str]]] = {
     "node-1": {"IPv4": "10.1.0.1", "IPv6": "fd01::1"},
     "node-2": {"IPv4": "10.2.0.1", "IPv6": "fd02::1"},
     "node-3": {"IPv4": "10.2.0.3", "IPv6": "fd02::3"},
+    "node-4": {"IPv4": "10.1.0.4", "IPv6": "fd01::4"},
 }
 ADDRESS: Final[dict[str, dict[Family, str]]] = {
     "client": {"IPv4": "10.1.0.100", "IPv6": "fd01::100"},
@@ -39,6 +41,7 @@ _LINKS: Final = {
     "node-1": ("lan-1", "10.1.0.1/24", "fd01::1/64"),
     "node-2": ("lan-2", "10.2.0.1/24", "fd02::1/64"),
     "node-3": ("lan-2", "10.2.0.3/24", "fd02::3/64"),
+    "node-4": ("lan-1", "10.1.0.4/24", "fd01::4/64"),
     "narrow": ("lan-8", "10.8.0.2/24", "fd08::2/64"),
     "far": ("lan-9", "10.9.0.100/24", "fd09::100/64"),
 }

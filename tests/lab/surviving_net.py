@@ -47,10 +47,12 @@ def peers(net: Net, node: str) -> dict[str, Peer]:
     }
 
 
-def table(net: Net, node: str, family: Family) -> str:
-    """What that node has for surviving connections; empty where it has no such table."""
+def listed(net: Net, node: str, family: Family, map_: str = "") -> str:
+    """That node's table of surviving connections but for elements, or one of its maps; empty without a table."""
+    table = ("ip" if family == "IPv4" else "ip6", TABLE)
+    what = ("list", "map", *table, map_) if map_ else ("--terse", "list", "table", *table)
     try:
-        return net.run(node, "nft", "list", "table", "ip" if family == "IPv4" else "ip6", TABLE)
+        return net.run(node, "nft", *what)
     except subprocess.CalledProcessError:
         return ""
 

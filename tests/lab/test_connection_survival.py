@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP, TCPerror, UDPerror
+from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6
+from scapy.layers.l2 import Ether
 
 from heraldlb.api.ranges import Family
 from heraldlb.api.services import ServicePort
 from lab.waiting import wait_for
-from tests.lab.forwarding_net import ANSWER_SECONDS, CLIENT, Answer, Connection, Net, both_families, network
+from tests.lab.forwarding_net import ANSWER_SECONDS, CLIENT, POD, Answer, Connection, Net, both_families, network
 from tests.lab.surviving_net import SURVIVES, Flow, Site, crowd, mac, move, port_of
 from tests.lab.test_detours import Wire, reset, segment
-from tests.unit.forwarding.cases import NODE_PORT, TARGET, draining, pods, web
+from tests.lab.test_pathways import PATIENCE, Tap
+from tests.unit.forwarding.cases import NODE_PORT, TARGET, VIP, draining, pods, web
 
 NODES = ("node-1", "node-2", "node-3")
 PODS = ("pod-1", "pod-2", "pod-3")
@@ -165,3 +170,63 @@ async def test_an_endpoint_of_a_lost_node_gets_nothing_new_and_keeps_its_tcp_con
             assert not [each for each in await clients.lost() if isinstance(each, Connection)]
         async with crowd(net, family, "node-3") as others:
             assert others.firsts == seen_from(family, "pod-2")
+
+
+@both_families
+async def test_connections_go_on_while_an_endpoint_becomes_ready_and_one_node_after_the_other_hears_of_it(
+    site: Site, family: Family
+) -> None:
+    net = site.net
+    await serve(net, family)
+    await site.program(SUBJECT, [*pods(*PODS[:2]), *pods("pod-3", ready=False)])
+    async with crowd(net, family, "node-1") as clients:
+        for node in reversed(NODES):
+            await site.tell(node, SUBJECT, pods(*PODS))
+            for announcer in NODES:
+                move(net, family, announcer)
+                assert await clients.lost() == [], f"{node} has heard of it, through {announcer}"
+
+
+@both_families
+async def test_a_routers_error_about_an_answer_finds_its_connection_after_the_slot_changed_hands(
+    site: Site, family: Family
+) -> None:
+    net = site.net
+    await serve(net, family)
+    await site.program(SUBJECT, pods("pod-1"))
+    async with crowd(net, family, "node-3") as clients:
+        await site.program(SUBJECT, pods(*PODS))
+        ports = {port_of(each) for each in clients.members}
+        with ExitStack() as stack:
+            client = stack.enter_context(Tap(net, "client", "eth0"))
+            pod = stack.enter_context(Tap(net, "pod-1", "eth0"))
+            others = [stack.enter_context(Tap(net, node, "eth0")) for node in NODES[1:]]
+            for announcer in NODES:
+                for each in clients.members:
+                    client.send(error(net, family, each, to=announcer))
+            wanted = sorted(port for port in ports for _ in NODES)
+            await asyncio.to_thread(
+                wait_for,
+                "every error at the pod",
+                lambda: sorted(quoted(pod, POD[family]["pod-1"])) == wanted,
+                PATIENCE,
+            )
+            # Of the slots that are another's now, each of the others has some.
+            for tap in others:
+                assert len(quoted(tap, VIP[family])) > len(ports)
+
+
+def error(net: Net, family: Family, about: Connection | Flow, *, to: str) -> Any:
+    """A router's message, to that node, that an answer was too long."""
+    answer = (UDP if isinstance(about, Flow) else TCP)(sport=80, dport=port_of(about))
+    node = Ether(dst=mac(net, to))
+    if family == "IPv4":
+        packet = IP(src=VIP[family], dst=CLIENT[family]) / answer
+        return node / IP(src="192.168.77.254", dst=VIP[family]) / ICMP(type=3, code=4, nexthopmtu=1_300) / packet
+    packet = IPv6(src=VIP[family], dst=CLIENT[family]) / answer
+    return node / IPv6(src="fd77::254", dst=VIP[family]) / ICMPv6PacketTooBig(mtu=1_300) / packet
+
+
+def quoted(tap: Tap, address: str) -> list[int]:
+    """The client's ports of the connections that errors to this address are about."""
+    return [frame[layer].dport for frame in tap.about(address) for layer in (TCPerror, UDPerror) if layer in frame]

@@ -18,13 +18,14 @@ from scapy.layers.l2 import Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
+from heraldlb.agent import pathways
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.pathways import PathwaysRole
 from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.api.services import Protocol
 from heraldlb.forwarding.detour import Hop
 from heraldlb.forwarding.model import Backend, Candidate, Frontend
-from heraldlb.forwarding.overlay import DEFAULT_ID, DEFAULT_PORT, DEVICE, TunnelSettings, mac_of
+from heraldlb.forwarding.overlay import DEFAULT_ID, DEFAULT_PORT, DEVICE, TunnelSettings, mac_of, tunnel_between
 from heraldlb.forwarding.pathways import Pathways
 from heraldlb.forwarding.survival import Peer, Survival, Survivor
 from heraldlb.forwarding.survivaltables import full
@@ -107,11 +108,16 @@ class Agent:
 
     async def hop(self, node: str, family: Family) -> Hop:
         """The way to that node, once there is one."""
+        return await self.until(f"a way to {node}", lambda: self.hops(node).get(family))
 
-        def found() -> Hop | None:
-            return self.ways.hops.get((node, family)) if self.ways is not None else None
+    def hops(self, node: str) -> dict[Family, Hop]:
+        """The ways to that node now."""
+        hops = self.ways.hops if self.ways is not None else {}
+        return {family: hop for (name, family), hop in hops.items() if name == node}
 
-        return await self.until(f"a way to {node}", found)
+    def macs(self, node: str) -> frozenset[str]:
+        """By which that node is known now."""
+        return self.ways.macs.get(node, frozenset()) if self.ways is not None else frozenset()
 
     async def until(self, what: str, found: Callable[[], T | None]) -> T:
         return await asyncio.to_thread(wait_for, f"{self.node}: {what}", found, PATIENCE)
@@ -419,3 +425,73 @@ async def test_neighbours_are_asked_for_their_hardware_addresses_and_need_no_tun
             assert net.run("node-3", "cat", "/sys/class/net/eth0/address").strip() in there.ways.macs["node-3"]
         assert DEVICE not in there.has("ip", "link")
         assert role.findings == ()
+
+
+NEW_CARD: Final = "02:00:00:00:00:33"
+
+
+async def test_what_changes_about_a_neighbour_the_routes_or_the_tunnel_is_noticed_without_waiting(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pathways, "REFRESH", 3_600.0)
+    there = Agent(net, "node-2")
+    async with there.running():
+        former = await there.hop("node-3", "IPv4")
+        far = await there.hop("node-1", "IPv4")
+        net.run("node-3", "ip", "link", "set", "eth0", "address", NEW_CARD)
+        # As heartbeats do; node-2's kernel learns of it from the question that comes first.
+        for family in FAMILIES:
+            net.run("node-3", "ping", "-c", "1", "-W", "5", NODES["node-2"][family])
+        await there.until("its new card", lambda: NEW_CARD in there.macs("node-3"))
+        net.run("node-2", "ip", "link", "del", DEVICE)
+        await there.until("a tunnel again", lambda: there.hops("node-1").get("IPv4") not in (None, far))
+        net.run("node-2", "ip", "route", "add", f"{NODES['node-3']['IPv4']}/32", "via", "10.2.0.254")
+        await there.until("another way", lambda: there.hops("node-3").get("IPv4") not in (None, former))
+
+
+async def test_a_tunnel_that_is_as_it_should_be_is_left_alone_so_that_no_look_causes_another(net: Net) -> None:
+    here, there = (ip_address(NODES[node]["IPv4"]) for node in ("node-1", "node-2"))
+    tunnel = tunnel_between(here, [there], 1_500, TunnelSettings())
+    ours = kernel(net, "node-1")
+    ours.keep(tunnel)
+    with ours.subscribe() as told:
+
+        def quiet() -> bool:
+            drain(told)
+            ours.keep(tunnel)
+            return drain(told) == 0
+
+        await asyncio.to_thread(wait_for, "a look that the kernel tells nothing of", quiet, PATIENCE)
+
+
+def drain(sock: socket.socket) -> int:
+    """How many datagrams there were."""
+    for count in itertools.count():
+        try:
+            sock.recv(1 << 16)
+        except BlockingIOError:
+            return count
+    raise AssertionError("endless")
+
+
+def firewalld(lookup: str) -> str:
+    """Its table as far as it matters here."""
+    return (
+        "add table inet firewalld\n"
+        "add chain inet firewalld filter_PREROUTING { type filter hook prerouting priority 10; }\n"
+        "flush chain inet firewalld filter_PREROUTING\n"
+        "add rule inet firewalld filter_PREROUTING icmpv6 type { nd-router-advert, nd-neighbor-solicit } accept\n"
+        f"add rule inet firewalld filter_PREROUTING meta nfproto ipv6 fib {lookup} missing drop\n"
+    )
+
+
+async def test_a_firewall_that_drops_what_comes_out_of_the_tunnel_is_found_with_what_to_set(net: Net) -> None:
+    there = Agent(net, "node-2")
+    await net.nft("node-2").apply(firewalld("saddr . mark . iif oif"))
+    async with there.running() as role:
+        await there.hop("node-1", "IPv6")
+        [found] = await there.until("a finding", lambda: role.findings)
+        assert found.subject == "IPv6_rpfilter"
+        await net.nft("node-2").apply(firewalld("saddr . mark oif"))
+        role.touch()
+        await there.until("no finding", lambda: not role.findings)

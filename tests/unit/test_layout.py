@@ -21,11 +21,3 @@ def test_the_operator_folder_does_not_shadow_the_standard_library() -> None:
         check=True,
     )
     assert found.stdout == "x\n"
-
-
-def test_chart_and_package_have_one_version() -> None:
-    import heraldlb
-
-    chart = (ROOT / "charts" / "heraldlb" / "Chart.yaml").read_text()
-    assert f"appVersion: {heraldlb.__version__}" in chart.replace('"', "")
-    assert f'version = "{heraldlb.__version__}"' in (ROOT / "pyproject.toml").read_text()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
@@ -14,12 +15,29 @@ import heraldlb
 from heraldlb.api import group
 from heraldlb.api.explanations import EXPLANATIONS
 from heraldlb.api.reasons import Reason
-from tools.pages import DOCS, NAVIGATION, ROOT, anchors, blocks, broken_link, links, manifests, navigation, pages
+from heraldlb.cli.kubectl.main import group as plugin
+from heraldlb.cli.main import main as processes
+from tools.pages import (
+    DOCS,
+    NAVIGATION,
+    ROOT,
+    anchors,
+    blocks,
+    broken_link,
+    commands,
+    links,
+    manifests,
+    navigation,
+    pages,
+)
 
 TROUBLESHOOTING = DOCS / "troubleshooting.md"
 VALUES = yaml.safe_load((ROOT / "charts/heraldlb/values.yaml").read_text())
 VALUE = re.compile(r"`((?:agent|controller|apiServer|pool|image|logging)\.[A-Za-z.]+)`")
 VALUE_SET = re.compile(r"--set '?([A-Za-z.]+)(?:\[\d+\][\w.]*)?=")
+OUR_COMMAND = re.compile(r"(?:sudo (?:-E )?)?(kubectl herald|\./dev|heraldlb) ([a-z][a-z-]*)(.*)")
+OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
+DEV_COMMANDS = set(re.findall(r"^  (\w+)(?: \|[^)]*)?\) ", (ROOT / "dev").read_text(), re.MULTILINE))
 NAME_OF_OURS = re.compile(r"(?<![\w/.-])heraldlb\.io/([a-zA-Z][\w-]*)")
 OTHER_NAMES = {"v1beta1", "controller", "agent", "AddressAssigned"}
 """What else has our group before it: the version, who writes Events, and the condition."""
@@ -59,12 +77,40 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @every_page
 def test_values_and_names_of_ours_are_those_that_there_are(page: Path) -> None:
     text = page.read_text()
-    lines = (line for block in blocks(text) for line in block.text.replace("\\\n", "").splitlines())
-    commands = (line for line in lines if "charts/heraldlb" in line)
-    values = {*VALUE.findall(text), *(value for command in commands for value in VALUE_SET.findall(command))}
+    installing = (command for command in commands(text) if "charts/heraldlb" in command)
+    values = {*VALUE.findall(text), *(value for command in installing for value in VALUE_SET.findall(command))}
     assert page == CHANGELOG or values <= set(values_named(VALUES))
     ours = {value.removeprefix(f"{group.GROUP}/") for value in vars(group).values() if isinstance(value, str)}
     assert set(NAME_OF_OURS.findall(text)) <= ours | OTHER_NAMES
+
+
+def problem_with(command: str) -> str:
+    """What there is not of a command of ours, or nothing."""
+    found = OUR_COMMAND.match(command)
+    if not found:
+        return ""
+    program, name, arguments = found.groups()
+    if program == "./dev":
+        return "" if name in DEV_COMMANDS else command
+    group_of = plugin if program == "kubectl herald" else processes
+    known = group_of.get_command(click.Context(group_of), name)
+    if known is None:
+        return command
+    options = {option for parameter in known.params for option in parameter.opts} | {"--help"}
+    return " ".join(option for option in OPTION.findall(arguments) if option not in options)
+
+
+@every_page
+def test_commands_and_options_of_ours_are_those_that_there_are(page: Path) -> None:
+    assert [problem for command in commands(page.read_text()) if (problem := problem_with(command))] == []
+
+
+@pytest.mark.parametrize(
+    "command", ["./dev tset", "kubectl herald expalin svc web", "kubectl herald plan --fiel x", "heraldlb agnet"]
+)
+def test_a_command_that_there_is_not_is_found(command: str) -> None:
+    (quoted,) = commands(f"Do `{command}`.")
+    assert problem_with(quoted)
 
 
 def test_the_navigation_has_every_page_once() -> None:

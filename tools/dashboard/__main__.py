@@ -11,6 +11,7 @@ from lab.prometheus import Prometheus, scraping
 from tools.dashboard import story
 from tools.dashboard.drawing import Line, Span, draw
 from tools.dashboard.panels import ROOT, Panel, load
+from tools.dashboard.scraping import documented_job
 
 PICTURE = ROOT / "docs" / "pictures" / "dashboard.svg"
 
@@ -36,7 +37,7 @@ def main() -> None:
     panels = load()
     with Lab(nodes=3, progress=to_stderr) as lab:
         story.install(lab)
-        with scraping(lab, SCRAPE) as prometheus:
+        with scraping(lab, documented_job(), SCRAPE) as prometheus:
             start = time.time()
             story.live(lab, prometheus)
             span = Span(start, time.time())

@@ -117,6 +117,7 @@ def _stats() -> SpeakerStats:
         alive=0,
         addresses={IPv4Address("192.168.1.240"): AddressStats(0, 0, 0, 1, 0)},
         messages=dict.fromkeys((*Verdict, courier.MALFORMED, courier.BAD_SIGNATURE), 0),
+        refused={},
         frames=dict.fromkeys(Outcome, 0),
         sent=0,
         send_errors=0,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from heraldlb.api.objects import NamespacedName
 from heraldlb.api.ranges import FAMILIES, Family, IPAddress, family_of
 from heraldlb.api.reasons import Reason
 from heraldlb.api.services import first_of_family
-from heraldlb.forwarding import pathreadings, reaching, tunnelrules, vxlan
+from heraldlb.forwarding import pathreadings, reaching, tunnelrules, vxlan, waywatch
 from heraldlb.forwarding.model import Frontend
 from heraldlb.forwarding.nft import Runner
 from heraldlb.forwarding.overlay import Tunnel, TunnelSettings, underlay_family
@@ -27,6 +28,7 @@ from heraldlb.forwarding.pathfindings import Readings, findings
 from heraldlb.forwarding.pathways import Pathways, Reach, beyond, pathways, segment_sizes, tunnel_to
 from heraldlb.forwarding.preflight import Finding
 from heraldlb.forwarding.tunnelrules import TunnelRules
+from heraldlb.forwarding.waywatch import Neighbour, WayWatch
 from heraldlb.kube.recorder import Happening, Subject
 
 log = logging.getLogger(__name__)
@@ -38,23 +40,27 @@ RETRY: Final = 5.0
 """Seconds before what failed is tried again."""
 
 REFRESH: Final = 30.0
-"""Seconds between looks at routes and neighbours: nodes seldom get other network cards or routers."""
+"""Seconds between looks at routes and neighbours while the kernel tells of no change. Neighbours that were silent
+when they were asked for their hardware address are asked again."""
 
-RESOLVING: Final = 0.2
-"""Seconds until the kernel has heard a neighbour's hardware address that it asked for, if ever."""
+SHARE: Final = 0.1
+"""Of the time that is spent on looks, however often routes change; REST permitting."""
 
-PATIENCE: Final = 10
-"""Such looks before the neighbours that keep silent wait for the next refresh."""
+REST: Final = 1.0
+"""Seconds between a look and the next at most, if something has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """What the role asks of the kernel; all of it blocks and may raise OSError."""
+    """What the role asks of the kernel; all of it may raise OSError, and all but `subscribe` blocks."""
 
     reach: Callable[[Iterable[IPAddress]], Mapping[IPAddress, Reach]] = reaching.reach
     keep: Callable[[Tunnel], Mapping[Family, int]] = vxlan.keep
     remove: Callable[[], bool] = vxlan.remove
-    read: Callable[[Collection[int], Tunnel | None, Collection[Family]], Readings] = pathreadings.read
+    read: Callable[[Mapping[Family, Collection[int]], Tunnel | None, Collection[Family]], Readings] = (
+        pathreadings.read
+    )
+    subscribe: Callable[[], socket.socket] = waywatch.subscribe
 
 
 class PathwaysRole:
@@ -83,17 +89,26 @@ class PathwaysRole:
         )
         self._served: frozenset[Frontend] | None = None
         self._published: Pathways | None = None
+        self._hosts: frozenset[IPAddress] = frozenset()
         self._reach: dict[IPAddress, Reach] = {}
-        self._impatience = 0
+        self._watch = WayWatch(self.touch, self._is_news, self._kernel.subscribe)
+        self._rest = SETTLE
         self._failure = ""
         self._findings: tuple[Finding, ...] = ()
+        self._tunnelled = False
         self._changed = asyncio.Event()
         self.metrics = PathwaysMetrics()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What on this node stands in the way."""
-        return self._findings
+        failure = (Finding(False, "ways to other nodes", self._failure),) if self._failure else ()
+        return (*failure, *self._findings)
+
+    @property
+    def tunnel_port(self) -> int:
+        """The UDP port of the tunnel to other nodes; 0 while there is none."""
+        return self._settings.port if self._tunnelled else 0
 
     def want(self, served: frozenset[Frontend]) -> None:
         """These frontends have surviving connections, and no others."""
@@ -102,8 +117,7 @@ class PathwaysRole:
             self.touch()
 
     def touch(self) -> None:
-        """A Node may have changed."""
-        self._impatience = 0
+        """A Node may have changed, or what the kernel knows of it."""
         self._changed.set()
 
     def touched(self) -> None:
@@ -117,50 +131,64 @@ class PathwaysRole:
                 tasks.create_task(work())
 
     async def _follow(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._pause()):
-                    await self._changed.wait()
-                    await asyncio.sleep(SETTLE)
-            self._changed.clear()
-            if self._served is None:
-                continue
-            try:
-                await (self._open(self._served) if self._served else self._close())
-            except OSError as error:
-                self._fail(f"the ways to other nodes could not be read: {error}")
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause()):
+                        await self._changed.wait()
+                        await asyncio.sleep(self._rest)
+                self._changed.clear()
+                began = loop.time()
+                await self._look()
+                self._rest = min(max(SETTLE, (loop.time() - began) * (1 / SHARE - 1)), REST)
+        finally:
+            self._watch.close()
+
+    async def _look(self) -> None:
+        if self._served is None:
+            return
+        try:
+            await (self._open(self._served) if self._served else self._close())
+        except OSError as error:
+            self._fail(f"the ways to other nodes could not be read: {error}")
 
     def _pause(self) -> float | None:
         if self._failure:
             return RETRY
-        if not self._served:
-            return None
-        waits = self._published is not None and self._published.unresolved and self._impatience < PATIENCE
-        return RESOLVING if waits else REFRESH
+        return REFRESH if self._served else None
+
+    def _is_news(self, told: Neighbour) -> bool:
+        known = self._reach.get(told.address)
+        return told.address in self._hosts and (
+            known is None or (known.on_link and known.interface == told.interface and known.mac != told.mac)
+        )
 
     async def _close(self) -> None:
         self._tell(None)
         self.metrics.closed()
         self._rules.want(TunnelRules())
+        self._watch.close()
         await asyncio.to_thread(self._kernel.remove)
         self._reach.clear()
-        self._failure, self._findings = "", ()
+        self._failure, self._findings, self._tunnelled = "", (), False
 
     async def _open(self, served: frozenset[Frontend]) -> None:
         nodes = tuple(self._cluster.nodes.values())
         me = self._cluster.node(self._node_name)
         if me is None:
             return
-        self._impatience += 1
         families = {family_of(frontend.address) for frontend in served}
         underlay = underlay_family(nodes)
-        hosts = {
+        self._hosts = frozenset(
             address
             for node in nodes
             for family in FAMILIES
             if node.name != me.name and (address := first_of_family(node.internal_ips, family)) is not None
-        }
-        reach = self._remember(await asyncio.to_thread(self._kernel.reach, hosts))
+        )
+        # Before the look, so that what changes meanwhile is not missed.
+        self._watch.open()
+        reach = self._remember(await asyncio.to_thread(self._kernel.reach, self._hosts))
         tunnel = tunnel_to(me, nodes, beyond(me.name, nodes, reach, families), reach, self._settings)
         rules = TunnelRules()
         if tunnel is not None:
@@ -175,9 +203,13 @@ class PathwaysRole:
         # Its guard before the tunnel itself.
         self._rules.want(rules)
         device = await self._keep(tunnel)
+        self._tunnelled = bool(device)
         ways = pathways(me.name, nodes, reach, tunnel, device)
         self._tell(ways)
-        on_link = {hop.interface for hop in ways.hops.values()} - set(device.values())
+        on_link = {
+            family: {hop.interface for (_, its), hop in ways.hops.items() if its == family} - {device.get(family)}
+            for family in FAMILIES
+        }
         self._find(await asyncio.to_thread(self._kernel.read, on_link, tunnel if device else None, device))
         self.metrics.opened(ways, device.values(), len(self._findings))
 

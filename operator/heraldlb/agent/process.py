@@ -17,6 +17,7 @@ from heraldlb.agent.bystanding import Bystander
 from heraldlb.agent.cilium import CiliumConfig
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.detouring import DetourRole
+from heraldlb.agent.examining import Examiner
 from heraldlb.agent.forwarding import ForwardingRole
 from heraldlb.agent.healthchecks import HealthCheckRole
 from heraldlb.agent.keyfile import KeyFile
@@ -39,6 +40,7 @@ from heraldlb.api.nodes import Node
 from heraldlb.api.objects import NamespacedName
 from heraldlb.api.serviceaddress import ServiceAddress
 from heraldlb.api.servicecidrs import ServiceCIDR
+from heraldlb.examination.endpoint import Examination
 from heraldlb.forwarding import cleanup, detour, ping, survivaltables, tunnelrules, vxlan
 from heraldlb.forwarding.evidence import gather, glance
 from heraldlb.forwarding.forwarder import Forwarder
@@ -91,7 +93,8 @@ async def run(settings: AgentSettings, process: ProcessSettings, stop: asyncio.E
         agent = Agent(api, settings, metallb_metrics=process.metallb_metrics)
         feed = Feed(api, configuration, agent.subscriptions())
         probe = Probe(lambda: agent.live() or feed.stalled(), lambda: agent.ready() or feed.silent())
-        await stack.enter_async_context(serve(process.metrics_address, probe))
+        examination = Examination(agent.examiner.read, agent.examiner.ask)
+        await stack.enter_async_context(serve(process.metrics_address, probe, examination.routes()))
         await stack.enter_async_context(feed)
         working = asyncio.create_task(agent.work(feed), name="agent")
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -136,7 +139,12 @@ class Agent:
             self._recorder.record,
         )
         self._survival = SurvivalRole(
-            self._cluster, settings.node_name, self._nft, self._pathways.want, self._recorder.record
+            self._cluster,
+            settings.node_name,
+            self._nft,
+            KernelReader(),
+            self._pathways.want,
+            self._recorder.record,
         )
         self._supplied = asyncio.Event()
         if SPEAKER in settings.roles:
@@ -144,6 +152,7 @@ class Agent:
         else:
             self._work += [PingRole(self._nft, answer=False).run, self._detour_role(settings, keep=False).run]
         self._switch = self._add_forwarder(settings)
+        self.examiner = Examiner(self._cluster, settings, self._started_speaker, self._switch, self._pathways)
         self._uninstalling: Uninstalling | None = None
         if settings.daemon_set is not None:
             self._uninstalling = Uninstalling(api, settings.daemon_set)
@@ -171,7 +180,7 @@ class Agent:
         cluster = self._cluster
         return [
             Subscription(NODES, cluster.nodes, self._node_changed),
-            Subscription(L2_ANNOUNCEMENTS, cluster.announcements, lambda _: self._rules_changed()),
+            Subscription(L2_ANNOUNCEMENTS, cluster.announcements, lambda _: self._rules_changed(), direct=True),
             Subscription(SERVICES, cluster.services, lambda change: self._service_changed(change.key), direct=True),
             Subscription(ENDPOINT_SLICES, cluster.slices, self._slice_changed, direct=True),
             Subscription(SERVICE_ADDRESSES, cluster.records, self._record_changed, direct=True),
@@ -302,6 +311,9 @@ class Agent:
         bystander = Bystander(self._cluster, settings.node_name, lambda: switch.stance, self._recorder.record)
         self._work += [switch.run, bystander.run, self._pathways.run]
         return switch
+
+    def _started_speaker(self) -> Speaker | None:
+        return self._speaker if self._supplied.is_set() else None
 
     def _witness(self) -> float | None:
         age = time.monotonic() - self._api.last_answer

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Protocol
 
 from heraldlb.agent.cluster import Cluster
 from heraldlb.agent.keeper import RETRY
 from heraldlb.api.group import CONNECTION_SURVIVAL_ANNOTATION
 from heraldlb.api.objects import NamespacedName
+from heraldlb.api.ranges import Family
 from heraldlb.api.reasons import Reason
+from heraldlb.forwarding.actual import Names
 from heraldlb.forwarding.model import Frontend, Plan
 from heraldlb.forwarding.nft import NftError, NftFailure, Runner
+from heraldlb.forwarding.nftmessages import UnreadableError
 from heraldlb.forwarding.node import NodeView
 from heraldlb.forwarding.pathways import Pathways
 from heraldlb.forwarding.survival import Peer, Survival, survivors_in
-from heraldlb.forwarding.survivaltables import Step, diff, full, removal
+from heraldlb.forwarding.survivaltables import TABLE, Step, diff, full, leftovers, removal
 from heraldlb.kube.recorder import Happening, Subject
 from heraldlb.speaker.changes import OwnersChanged
 
@@ -24,6 +28,13 @@ log = logging.getLogger(__name__)
 
 SETTLE = 0.02
 """Seconds for which changes are gathered: what one node knows, others will in a moment."""
+
+
+class NameReader(Protocol):
+    """What reads our tables' names back, as `readback.KernelReader` does."""
+
+    async def names(self, table: str) -> Mapping[Family, Names]:
+        """Raises OSError, or UnreadableError."""
 
 
 class SurvivalRole:
@@ -35,6 +46,7 @@ class SurvivalRole:
         cluster: Cluster,
         node_name: str,
         runner: Runner,
+        reader: NameReader,
         serve: Callable[[frozenset[Frontend]], None],
         record: Callable[[Happening], None],
     ) -> None:
@@ -43,6 +55,7 @@ class SurvivalRole:
         self._cluster = cluster
         self._node_name = node_name
         self._runner = runner
+        self._reader = reader
         self._serve = serve
         self._record = record
         self._plan: Plan | None = None
@@ -50,6 +63,7 @@ class SurvivalRole:
         self._stations: Mapping[str, frozenset[str]] = {}
         self._loaded: Survival | None = None
         self._strange = False
+        self._swept = False
         self._refusal = ""
         self._changed = asyncio.Event()
 
@@ -107,6 +121,7 @@ class SurvivalRole:
                 self._changed.set()
             else:
                 self._loaded = wanted
+                await self._sweep(wanted)
 
     async def remove(self) -> None:
         """Leave nothing of ours, while `run` does not run. Raises NftError."""
@@ -171,6 +186,19 @@ class SurvivalRole:
                 if step.needed or error.failure is not NftFailure.REFUSED:
                     raise
                 log.debug("what is out of use stays for now: %s", error)
+                self._swept = False
+
+    async def _sweep(self, loaded: Survival) -> None:
+        """Once after the start, and after what was out of use could not be removed."""
+        if self._swept or not loaded.frontends:
+            return
+        try:
+            if text := leftovers(await self._reader.names(TABLE), loaded):
+                await self._runner.apply(text)
+        except (OSError, UnreadableError, NftError) as error:
+            log.debug("what is out of use stays until the next change: %s", error)
+        else:
+            self._swept = True
 
     def _complain(self, wanted: Survival, refusal: str) -> None:
         """Nobody but this node knows."""

@@ -14,7 +14,8 @@ from heraldlb.api.reasons import Reason
 from heraldlb.forwarding import mode as modes
 from heraldlb.forwarding.mode import Mode, Stance
 from heraldlb.forwarding.nft import NftError
-from heraldlb.forwarding.proxies import CILIUM_LINK, Evidence, needs_arp_ignore, sight
+from heraldlb.forwarding.preflight import Finding
+from heraldlb.forwarding.proxies import CILIUM_LINK, Evidence, Sighting, needs_arp_ignore, sight
 from heraldlb.kube.recorder import Happening, Recorder, Subject
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class ForwardingSwitch:
         self._running: asyncio.Task[None] | None = None
         self._removed = False
         self._arp_told = False
+        self._sightings: tuple[Sighting, ...] = ()
         self._glanced: Hashable = None
 
     @property
@@ -78,6 +80,16 @@ class ForwardingSwitch:
     def stance(self) -> Stance | None:
         """What the node does; None until that has been found out."""
         return self._stance
+
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Other proxies, as the last look showed them."""
+        return self._sightings
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is to be set right because of another proxy."""
+        return (Finding(False, "strictARP", STRICT_ARP),) if self._arp_told else ()
 
     async def run(self) -> None:
         """Look, and act on it, for ever."""
@@ -97,7 +109,8 @@ class ForwardingSwitch:
             stance = replace(self._stance, doubted=None) if self._stance is not None else unknown
         else:
             self._warn(evidence)
-            stance = modes.judge(self._stance, sight(evidence), time.monotonic(), ours=evidence.ours)
+            self._sightings = sight(evidence)
+            stance = modes.judge(self._stance, self._sightings, time.monotonic(), ours=evidence.ours)
         if self._mode is not Mode.AUTO:
             stance = modes.chosen(self._mode)
         self._tell(stance)

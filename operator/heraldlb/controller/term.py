@@ -76,7 +76,7 @@ class Term:
             [
                 Subscription(NAMESPACES, self._cluster.namespaces, self._namespace_changed),
                 Subscription(NODES, self._cluster.nodes, lambda _: self._statuses.touch()),
-                Subscription(ADDRESS_POOLS, self._cluster.pools, self._pool_changed),
+                Subscription(ADDRESS_POOLS, self._cluster.pools, self._pool_changed, direct=True),
                 Subscription(L2_ANNOUNCEMENTS, self._cluster.announcements, lambda _: self._statuses.touch()),
                 Subscription(SERVICES, self._cluster.services, self._service_changed, load_balancers, direct=True),
                 Subscription(SERVICE_ADDRESSES, self._cluster.records, self._record_changed, direct=True),

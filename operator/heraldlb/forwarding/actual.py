@@ -36,5 +36,15 @@ class Table:
     learned: tuple[Learned, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a table consists of."""
+
+    chains: frozenset[str] = frozenset()
+    maps: frozenset[str] = frozenset()
+    sets: frozenset[str] = frozenset()
+    """Those that are no maps."""
+
+
 Tables = dict[Family, Table]
 """Without an entry for a family whose table does not exist."""

@@ -27,12 +27,13 @@ NEW_RULE, GET_RULE, DELETE_RULE = (_NFTABLES + number for number in range(6, 9))
 NEW_SET, GET_SET, DELETE_SET = (_NFTABLES + number for number in range(9, 12))
 NEW_ELEMENT, GET_ELEMENT, DELETE_ELEMENT = (_NFTABLES + number for number in range(12, 15))
 
-ANONYMOUS, DYNAMIC = 0x01, 0x20
-"""Flags of a set: it belongs to a rule; rules add elements to it."""
+ANONYMOUS, MAP, DYNAMIC = 0x01, 0x08, 0x20
+"""Flags of a set: it belongs to a rule; it is a map; rules add elements to it."""
 
 TABLE_NAME, TABLE_HANDLE, TABLE_USERDATA = 1, 4, 6
 CHAIN_TABLE, CHAIN_NAME, CHAIN_USERDATA = 1, 3, 12
-RULE_TABLE, RULE_CHAIN = 1, 2
+RULE_TABLE, RULE_CHAIN, RULE_EXPRESSIONS = 1, 2, 4
+EXPRESSION_NAME, EXPRESSION_DATA = 1, 2
 SET_TABLE, SET_NAME, SET_FLAGS, SET_KEY_TYPE, SET_DATA_TYPE = 1, 2, 3, 4, 6
 LIST_TABLE, LIST_SET, _LIST_ELEMENTS = 1, 2, 3
 _KEY, _DATA, _FLAGS, _TIMEOUT, _EXPIRATION, _KEY_END = 1, 2, 3, 4, 5, 10

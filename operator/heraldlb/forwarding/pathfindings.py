@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from heraldlb.forwarding.overlay import MIN_MTU, OVERHEAD
+from heraldlb.api.ranges import FAMILIES, Family
+from heraldlb.forwarding.overlay import DEVICE, MIN_MTU, OVERHEAD
 from heraldlb.forwarding.preflight import Finding
 
 _STRICT: Final = 1
@@ -24,9 +25,15 @@ class Readings:
     rp_filter_all: int = 0
     """`net.ipv4.conf.all.rp_filter`; the larger of this and an interface's own counts."""
     rp_filter: Mapping[str, int] = field(default_factory=dict)
-    """Of the interfaces that other nodes' copies come in by, by their names."""
-    client_interfaces: frozenset[str] = frozenset()
-    """Where IPv4's default route leads, and so answers to clients that are on no link of the node."""
+    """Of the interfaces that other nodes' IPv4 copies come in by, by their names."""
+    ipv6_filter: bool = False
+    """firewalld drops IPv6 packets whose sender is not reached by the interface that they come in by."""
+    ipv6_interfaces: frozenset[str] = frozenset()
+    """That other nodes' IPv6 copies come in by."""
+    client_interfaces: Mapping[Family, frozenset[str]] = field(
+        default_factory=lambda: dict.fromkeys(FAMILIES, frozenset())
+    )
+    """Where the default route leads, and so answers to clients that are on no link of the node."""
     tunnel_mtu: int | None = None
     """Octets; None: there is no tunnel."""
     tunnel_families: frozenset[str] = frozenset()
@@ -35,20 +42,36 @@ class Readings:
 
 def findings(readings: Readings) -> tuple[Finding, ...]:
     """What is amiss, each with what to do about it."""
-    return (*_strict_filters(readings), *_lame_tunnel(readings))
+    return (*_strict_filters(readings), *_firewalls_filter(readings), *_lame_tunnel(readings))
 
 
 def _strict_filters(readings: Readings) -> Iterator[Finding]:
     for interface, own in sorted(readings.rp_filter.items()):
-        if max(own, readings.rp_filter_all) != _STRICT or interface in readings.client_interfaces:
+        if max(own, readings.rp_filter_all) != _STRICT or interface in readings.client_interfaces["IPv4"]:
             continue
-        setting = f"net.ipv4.conf.{interface}.rp_filter"
+        # A dot in a name is a slash to sysctl(8).
+        setting = f"net.ipv4.conf.{interface.replace('.', '/')}.rp_filter"
         yield Finding(
             False,
             setting,
             f"{setting} is strict, and answers to clients leave by another interface: packets of surviving"
             f" connections that other nodes pass on by {interface} are dropped here. "
             f"Set it on the node: sysctl -w {setting}=2",
+        )
+
+
+def _firewalls_filter(readings: Readings) -> Iterator[Finding]:
+    """The kernel has no such setting for IPv6."""
+    tunnel = {DEVICE} if "IPv6" in readings.tunnel_families else set[str]()
+    filtered = sorted((readings.ipv6_interfaces | tunnel) - readings.client_interfaces["IPv6"])
+    if readings.ipv6_filter and filtered:
+        setting = "IPv6_rpfilter"
+        yield Finding(
+            False,
+            setting,
+            f"firewalld's {setting} is strict, and answers to clients leave by another interface: IPv6 packets of"
+            f" surviving connections that other nodes pass on by {' and '.join(filtered)} are dropped here. "
+            f"Set it on the node: {setting}=loose in /etc/firewalld/firewalld.conf, then firewall-cmd --reload",
         )
 
 

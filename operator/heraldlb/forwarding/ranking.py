@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import shake_128
-from itertools import chain
+from itertools import islice
 from math import log
 from sys import byteorder
 from typing import Final, NamedTuple
@@ -37,45 +38,46 @@ class Seat(NamedTuple):
     """The nodes that may know a connection of this slot, the one of `backend` first; at most RING of them."""
 
 
-@lru_cache(maxsize=64)
-def seats(candidates: tuple[Candidate, ...], slots: int = SLOTS) -> tuple[Seat, ...]:
+@dataclass(frozen=True, slots=True)
+class Seating:
+    """Every slot's seat. Few endpoints have few orders, so that most slots share their seat with others."""
+
+    kinds: tuple[Seat, ...]
+    places: array[int]
+    """For each slot, which of `kinds` is its seat."""
+
+    def __iter__(self) -> Iterator[Seat]:
+        """Slot by slot."""
+        return map(self.kinds.__getitem__, self.places)
+
+
+@lru_cache(maxsize=1024)
+def seats(candidates: tuple[Candidate, ...], slots: int = SLOTS) -> Seating:
     """Every slot's seat; none without candidates. The order in which candidates are given does not matter.
 
     Next to the node that gets new connections come the best terminating endpoint's, which had the slot until its
     own end began, and then the best others', which had it before an endpoint was added, or lost readiness.
     """
     ranked = sorted(candidates, key=lambda candidate: candidate.backend.key)
-    if not ranked:
-        return ()
     weighted = len({each.weight for each in ranked}) > 1
     columns = [_column(candidate, slots, weighted=weighted) for candidate in ranked]
-    places = range(len(ranked))
-    # Of few endpoints there are few orders.
-    known: dict[tuple[int, ...], Seat] = {}
-    found = []
+    everyone = range(len(ranked))
+    known: dict[tuple[int, ...], int] = {}
+    kinds: dict[Seat, int] = {}
+    places = array("H")
     for scores in zip(*columns, strict=True):
-        order = tuple(sorted(places, key=scores.__getitem__, reverse=True))
-        if (seat := known.get(order)) is None:
-            seat = known[order] = _seat([ranked[place] for place in order])
-        found.append(seat)
-    return tuple(found)
+        order = tuple(sorted(everyone, key=scores.__getitem__, reverse=True))
+        if (kind := known.get(order)) is None:
+            kind = known[order] = kinds.setdefault(_seat([ranked[each] for each in order]), len(kinds))
+        places.append(kind)
+    return Seating(tuple(kinds), places)
 
 
 def _seat(order: Sequence[Candidate]) -> Seat:
     first = next((each for each in order if each.eligible), order[0])
     leaving = next((each for each in order if each.terminating), first)
-    return Seat(first.backend if first.eligible else None, tuple(_nodes([first, leaving], order)))
-
-
-def _nodes(before: Sequence[Candidate], rest: Sequence[Candidate]) -> Iterator[str]:
-    """The nodes of these, each once."""
-    seen: list[str] = []
-    for candidate in chain(before, rest):
-        if candidate.node not in seen:
-            seen.append(candidate.node)
-            yield candidate.node
-            if len(seen) == RING:
-                return
+    nodes = dict.fromkeys((first.node, leaving.node, *(each.node for each in order)))
+    return Seat(first.backend if first.eligible else None, tuple(islice(nodes, RING)))
 
 
 def _column(candidate: Candidate, slots: int, *, weighted: bool) -> Sequence[float]:

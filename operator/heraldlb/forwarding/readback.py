@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from heraldlb.api.ranges import Family
 from heraldlb.forwarding import nfnetlink as nl
 from heraldlb.forwarding import nftmessages as nf
-from heraldlb.forwarding.actual import Learned, Table, Tables
+from heraldlb.forwarding.actual import Learned, Names, Table, Tables
 from heraldlb.forwarding.elements import Key
 from heraldlb.forwarding.frame import TABLE
 from heraldlb.forwarding.netlink import OpenSocket, conversation, dump, open_socket
@@ -48,6 +48,15 @@ class KernelReader:
 
     async def learned(self) -> Mapping[Family, tuple[Learned, ...]]:
         return await asyncio.to_thread(self._learned)
+
+    async def names(self, table: str) -> Mapping[Family, Names]:
+        """What a table of ours consists of in each family; nothing where there is none. Raises OSError, or
+        `nftmessages.UnreadableError`."""
+        return await asyncio.to_thread(self._names, table)
+
+    def _names(self, table: str) -> Mapping[Family, Names]:
+        with self._conversation() as conversation:
+            return {family: _consists(conversation, number, table) for family, number in _FAMILIES.items()}
 
     @contextmanager
     def _conversation(self) -> Iterator[_Conversation]:
@@ -110,17 +119,28 @@ def _table(conversation: _Conversation, family: int) -> Table | None:
         _read_set(conversation, family, message.attributes(), elements, learned)
     return Table(
         fingerprint=nf.comment(found.get(nf.TABLE_USERDATA)),
-        chains=dict(_chains(conversation, family)),
+        chains=dict(_chains(conversation, family, TABLE)),
         rules=Counter(_rules(conversation, family)),
         elements=elements,
         learned=tuple(learned),
     )
 
 
-def _chains(conversation: _Conversation, family: int) -> Iterator[tuple[str, str]]:
+def _consists(conversation: _Conversation, family: int, table: str) -> Names:
+    sets: dict[int, set[str]] = {nf.MAP: set(), 0: set()}
+    for message in conversation.dump(nf.GET_SET, family, {nf.SET_TABLE: table}):
+        described = message.attributes()
+        flags = nl.integer(described.get(nf.SET_FLAGS, memoryview(b"")))
+        if not flags & nf.ANONYMOUS:
+            sets[flags & nf.MAP].add(nl.name(described[nf.SET_NAME]))
+    chains = frozenset(name for name, _ in _chains(conversation, family, table))
+    return Names(chains, frozenset(sets[nf.MAP]), frozenset(sets[0]))
+
+
+def _chains(conversation: _Conversation, family: int, table: str) -> Iterator[tuple[str, str]]:
     for message in conversation.dump(nf.GET_CHAIN, family):
         found = message.attributes()
-        if nl.name(found[nf.CHAIN_TABLE]) == TABLE:
+        if nl.name(found[nf.CHAIN_TABLE]) == table:
             yield nl.name(found[nf.CHAIN_NAME]), nf.comment(found.get(nf.CHAIN_USERDATA))
 
 

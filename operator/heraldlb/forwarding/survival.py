@@ -10,15 +10,17 @@ slot's *ring*: the nodes of the endpoint that has it now (first) and of those th
 Who of them does not know a packet passes it on:
 
     first   a new TCP connection                   is its own
-            from the third, or the last there is   nobody knows it: its own, too
+            back from the third, or the last       nobody knows it: its own, too
             from the second                        to the third
             from anybody else                      to the second
     second  from the first                         to the third, if there is one
             from anybody else                      to the first
-    third   from the first or second               to the first
+    third   from the first or second               back to the first
             from anybody else                      to the second; a new TCP connection to the first
 
-So a packet that nobody knows comes back to the first from the last, whoever of them had it to begin with. Of TCP
+So a packet that nobody knows comes back to the first from the last, whoever of them had it to begin with. What the
+third sends back has few hops left (`RETURNING`): a third that has not heard yet that first and second have changed
+places, as when an endpoint becomes ready, begins by asking who is the first now, and must not be believed. Of TCP
 only what is older than a change is passed on. Of UDP nothing says whether a datagram is the first of its flow, so
 that a new flow goes round once.
 
@@ -38,7 +40,7 @@ from typing import Final, NamedTuple
 from heraldlb.api.ranges import Family
 from heraldlb.forwarding.detour import TIME_TO_LIVE, Hop
 from heraldlb.forwarding.model import Backend, Candidate, Frontend, IPNetwork, Plan
-from heraldlb.forwarding.ranking import SLOTS, seats
+from heraldlb.forwarding.ranking import SLOTS, Seat, seats
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +91,14 @@ class Chain(NamedTuple):
         return _name(self)
 
 
-class Slots(NamedTuple):
-    """One frontend, slot by slot."""
+class Duty(NamedTuple):
+    """What a node does with the packets of a slot."""
 
-    passing: dict[int, Chain]
-    """Where this node is not in the ring. Before conntrack, so that it keeps nothing of such packets."""
-    asking: dict[int, Chain]
+    passing: Chain | None = None
+    """Where it is not in the ring. Before conntrack, so that it keeps nothing of such packets."""
+    asking: Chain | None = None
     """Where it is, with others."""
-    backends: dict[int, Backend]
+    backend: Backend | None = None
     """Where new connections are its own."""
 
 
@@ -111,29 +113,31 @@ def _name(chain: Chain) -> str:
     return "-".join((chain.role, *map(label, chain.nodes)))
 
 
-@lru_cache(maxsize=64)
-def slots_of(node: str, candidates: tuple[Candidate, ...], slots: int = SLOTS) -> Slots:
-    """What `node` does with each slot of a frontend that has these endpoints."""
-    found = Slots({}, {}, {})
-    for slot, (backend, ring) in enumerate(seats(candidates, slots)):
-        if node not in ring:
-            found.passing[slot] = Chain("via", ring[:1])
-            continue
-        place = ring.index(node)
-        if ring[1:]:
-            found.asking[slot] = Chain(("first", "second", "third")[place], (*ring[:place], *ring[place + 1 :]))
-        if place == 0 and backend is not None:
-            found.backends[slot] = backend
-    return found
+def duty(node: str, seat: Seat) -> Duty:
+    """What `node` does with the slots that have this seat."""
+    backend, ring = seat
+    if node not in ring:
+        return Duty(passing=Chain("via", ring[:1]))
+    place = ring.index(node)
+    others = (*ring[:place], *ring[place + 1 :])
+    asking = Chain(("first", "second", "third")[place], others) if others else None
+    return Duty(asking=asking, backend=backend if place == 0 else None)
 
 
 @lru_cache(maxsize=8192)
 def chains_of(node: str, candidates: tuple[Candidate, ...], slots: int = SLOTS) -> frozenset[Chain]:
-    """The chains that those slots lead to. They are asked about for all frontends whenever one changes, and are
-    small enough to be kept for each, as slots are not."""
-    found = slots_of(node, candidates, slots)
-    return frozenset((*found.passing.values(), *found.asking.values()))
+    """The chains that the slots of a frontend with these endpoints lead to. They are asked about for all frontends
+    whenever one changes, and are small enough to be kept for each, as slots are not."""
+    duties = (duty(node, seat) for seat in seats(candidates, slots).kinds)
+    return frozenset(chain for each in duties for chain in (each.passing, each.asking) if chain is not None)
 
+
+UNKNOWN: Final = "unknown"
+"""The chain for what has been asked about everywhere."""
+
+RETURNING: Final = 9
+"""Hops that are left at most of what the third of a ring sends back to the first. A client's packets have more.
+By nothing else could the first tell it from what a third begins with that has not heard of a change of places."""
 
 OPENS: Final = "tcp flags & (fin | syn | rst | ack) == syn"
 
@@ -145,11 +149,12 @@ def rules_of(chain: Chain, survival: Survival, family: Family) -> Iterator[str]:
         peer = survival.peers.get(name)
         return peer is not None and family in peer.hops and bool(peer.macs)
 
+    hops = TIME_TO_LIVE[family]
     if chain.role == "via":
         [name] = chain.nodes
         if (peer := survival.peers.get(name)) is not None and (hop := peer.hops.get(family)) is not None:
             # `dup` counts hops down and past zero: nodes that do not agree yet would send a packet round for ever.
-            yield f"{TIME_TO_LIVE[family]} < 2 drop"
+            yield f"{hops} < 2 drop"
             yield f"dup to {hop.gateway} device {hop.interface} drop"
         return
     yield "ct status dnat accept"
@@ -157,26 +162,31 @@ def rules_of(chain: Chain, survival: Survival, family: Family) -> Iterator[str]:
         yield f"{OPENS} accept"
         others = list(filter(reached, chain.nodes))
         alive = [name for name in others if name not in survival.lost]
+        returning = dict.fromkeys(chain.nodes[1:], f"{hops} < {RETURNING} ")
         if len(alive) < len(others):
-            yield from _ask(alive, "meta l4proto udp ")
-        yield from _ask(sorted(others, key=lambda name: name in survival.lost))
+            yield from _ask(alive, returning, "meta l4proto udp ")
+        yield from _ask(sorted(others, key=lambda name: name in survival.lost), returning)
         return
     first, other = chain.nodes[0], next(iter(chain.nodes[1:]), "")
-    if reached(other) and other not in survival.lost:
-        if chain.role == "second":
-            yield f"{_from(first)} {_to(other)}"
-        else:
+    onward = reached(other) and other not in survival.lost
+    if chain.role == "second" and onward:
+        yield f"{_from(first)} {_to(other)}"
+    if chain.role == "third":
+        for node in chain.nodes:
+            yield f"{_from(node)} {hops} > {RETURNING} {hops} set {RETURNING}"
+        if onward:
             yield from (f"{which} {_to(first)}" for which in (_from(first), _from(other), OPENS))
             yield _to(other)
             return
     yield _to(first)
 
 
-def _ask(nodes: Sequence[str], which: str = "") -> Iterator[str]:
+def _ask(nodes: Sequence[str], returning: Mapping[str, str], which: str = "") -> Iterator[str]:
     """The first node of a ring asks these, one after the other. `which`: only about such packets."""
-    answers = ["goto unknown", *map(_to, reversed(nodes))]
+    answers = [f"goto {UNKNOWN}", *map(_to, reversed(nodes))]
     for name, answer in zip(reversed(nodes), answers, strict=False):
-        yield f"{which}{_from(name)} {answer}"
+        condition = returning.get(name, "") if answer is answers[0] else ""
+        yield f"{which}{_from(name)} {condition}{answer}"
     yield f"{which}{answers[-1]}"
 
 

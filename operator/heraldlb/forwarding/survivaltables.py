@@ -24,10 +24,22 @@ from typing import Final, NamedTuple
 
 from heraldlb.api.ranges import FAMILIES, Family, family_of
 from heraldlb.forwarding import icmperrors
+from heraldlb.forwarding.actual import Names
 from heraldlb.forwarding.frame import DNAT_PRIORITY, WORDS
 from heraldlb.forwarding.model import Frontend
+from heraldlb.forwarding.ranking import seats
 from heraldlb.forwarding.sources import collapse
-from heraldlb.forwarding.survival import Chain, Peer, Survival, Survivor, chains_of, rules_of, senders, slots_of
+from heraldlb.forwarding.survival import (
+    UNKNOWN,
+    Chain,
+    Peer,
+    Survival,
+    Survivor,
+    chains_of,
+    duty,
+    rules_of,
+    senders,
+)
 
 TABLE: Final = "heraldlb-survival"
 """In the families `ip` and `ip6`."""
@@ -47,6 +59,9 @@ _HOOKS: Final = {
 }
 """Before conntrack (-200); after it and before detours; before the ordinary translation."""
 
+PODS: Final = "pods"
+"""The set of networks whose clients are forwarded ordinarily."""
+
 LIMIT: Final = 5_000
 """About so many elements are in one transaction: see `chunks`. A frontend that is loaded has some 5,000."""
 
@@ -61,7 +76,7 @@ class Step(NamedTuple):
 
 def full(new: Survival) -> Iterator[Step]:
     """Leads to these tables from whatever an earlier process left, or from none. What it left has its effect until
-    its turn comes; what belongs to nobody any more stays without any."""
+    its turn comes; what belongs to nobody any more stays without any until it is swept (`leftovers`)."""
     frames = (statement for family in FAMILIES for statement in _frame(family))
     yield Step("".join((*frames, *_pods(new), *_ways({}, _used(new)))))
     for frontend, survivor in new.frontends.items():
@@ -104,6 +119,20 @@ def diff(old: Survival, new: Survival) -> Iterator[Step]:
         yield Step(text, needed=False)
 
 
+def leftovers(found: Mapping[Family, Names], loaded: Survival) -> str:
+    """Text that takes away what is in the tables and has nothing to do with what is loaded, so that nobody is sent
+    there any more. Empty where there is nothing. `found`: the tables' content, as it was read."""
+    text = ""
+    for family, names in _names(loaded).items():
+        table, there = _table(family), found.get(family, Names())
+        chains = sorted(there.chains - names.chains)
+        text += "".join(f"flush chain {table} {name}\n" for name in chains)
+        text += "".join(f"delete map {table} {name}\n" for name in sorted(there.maps - names.maps))
+        text += "".join(f"delete set {table} {name}\n" for name in sorted(there.sets - names.sets))
+        text += "".join(f"delete chain {table} {name}\n" for name in chains)
+    return text
+
+
 def removal() -> str:
     """Leave nothing of ours."""
     return "".join(f"add table {table}\ndelete table {table}\n" for table in TABLES)
@@ -124,7 +153,7 @@ def _frame(family: Family) -> Iterator[str]:
     dialled = f"{ip} daddr . meta l4proto . th dport"
     errors, quoted = icmperrors.QUOTES[family].errors, icmperrors.dialled(family)
     yield f"add table {table}\n"
-    yield f"add set {table} pods {{ typeof {ip} saddr; flags interval; }}\n"
+    yield f"add set {table} {PODS} {{ typeof {ip} saddr; flags interval; }}\n"
     for chain, found in STAGES.items():
         yield f"add map {table} {found} {{ typeof {dialled} : verdict; }}\n"
         yield f"add chain {table} {chain} {{ {_HOOKS[chain]}; policy accept; }}\n"
@@ -134,14 +163,33 @@ def _frame(family: Family) -> Iterator[str]:
             rules.append(f"{errors} {quoted} vmap @{about_errors}")
         yield from _rules(table, chain, rules)
     # NAT passes over what conntrack calls invalid.
-    yield f"add chain {table} unknown\n"
-    yield from _rules(table, "unknown", ["ct state invalid drop"])
+    yield f"add chain {table} {UNKNOWN}\n"
+    yield from _rules(table, UNKNOWN, ["ct state invalid drop"])
 
 
 def _pods(new: Survival) -> Iterator[str]:
     for family in FAMILIES:
-        yield f"flush set {_table(family)} pods\n"
-        yield _elements("add", family, "pods", map(str, collapse(new.pod_cidrs, family)))
+        yield f"flush set {_table(family)} {PODS}\n"
+        yield _elements("add", family, PODS, map(str, collapse(new.pod_cidrs, family)))
+
+
+def _names(survival: Survival) -> dict[Family, Names]:
+    found = {}
+    for family, ways in _used(survival).items():
+        frontends = {
+            key(each): survivor
+            for each, survivor in survival.frontends.items()
+            if family_of(each.address) == family
+        }
+        stages = [f"{stage}-{name}" for stage in STAGES for name in frontends]
+        errors = [f"{stage}-errors-{name}" for stage in ERROR_STAGES for name in frontends]
+        sources = [f"sources-{name}" for name, survivor in frontends.items() if survivor.sources is not None]
+        found[family] = Names(
+            frozenset((*STAGES, UNKNOWN, *map(str, ways.chains), *stages, *errors)),
+            frozenset((*STAGES.values(), *ERROR_STAGES.values(), *stages)),
+            frozenset((PODS, *ways.senders, *sources)),
+        )
+    return found
 
 
 # How nodes are reached and known, and what is done in their rings.
@@ -206,7 +254,7 @@ def _load(frontend: Frontend, survivor: Survivor, survival: Survival) -> Iterato
     protocol, name = frontend.protocol.lower(), key(frontend)
     slot = "numgen random mod 2"  # nft 1.0.6 crashes when it lists a map declared with jhash.
     hashed = f"jhash {ip} saddr . {protocol} sport mod {survival.slots} seed {survival.seed:#x}"
-    inside = f"{ip} saddr @pods accept"
+    inside = f"{ip} saddr @{PODS} accept"
     lookups = {
         "pass": (": verdict", [inside, f"{hashed} vmap @pass-{name}"]),
         "ask": (": verdict", [inside, f"{hashed} vmap @ask-{name}"]),
@@ -234,7 +282,7 @@ def _load(frontend: Frontend, survivor: Survivor, survival: Survival) -> Iterato
     for stage, rules in {
         "pass": [f"{quoted} vmap @pass-{name}"],
         # What this node alone could know, and does not, would be forwarded to nowhere.
-        "ask": [f"{quoted} vmap @ask-{name}", "goto unknown"],
+        "ask": [f"{quoted} vmap @ask-{name}", f"goto {UNKNOWN}"],
     }.items():
         yield f"add chain {table} {stage}-errors-{name}\n"
         yield from _rules(table, f"{stage}-errors-{name}", rules)
@@ -293,11 +341,17 @@ def _dispatch(frontend: Frontend) -> Iterator[tuple[str, str, str]]:
 
 
 def _slot_elements(survivor: Survivor, survival: Survival) -> dict[str, dict[int, str]]:
-    slots = slots_of(survival.node, survivor.candidates, survival.slots)
+    """Of each stage's map. Many slots and few kinds of them: what they say is written once for each kind."""
+    seating = seats(survivor.candidates, survival.slots)
+    duties = [duty(survival.node, seat) for seat in seating.kinds]
+    values = {
+        "pass": [f"goto {each.passing}" if each.passing else "" for each in duties],
+        "ask": [f"goto {each.asking}" if each.asking else "" for each in duties],
+        "translate": [f"{each.backend.address} . {each.backend.port}" if each.backend else "" for each in duties],
+    }
     return {
-        "pass": {slot: f"goto {chain}" for slot, chain in slots.passing.items()},
-        "ask": {slot: f"goto {chain}" for slot, chain in slots.asking.items()},
-        "translate": {slot: f"{backend.address} . {backend.port}" for slot, backend in slots.backends.items()},
+        stage: {slot: kinds[place] for slot, place in enumerate(seating.places) if kinds[place]}
+        for stage, kinds in values.items()
     }
 
 

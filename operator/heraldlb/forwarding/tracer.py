@@ -15,6 +15,7 @@ from typing import Final
 
 from heraldlb.api.ranges import IPAddress, family_of
 from heraldlb.api.services import Protocol
+from heraldlb.forwarding.detour import TIME_TO_LIVE
 from heraldlb.forwarding.expressions import NoMatchError, Value, Words, covers
 from heraldlb.forwarding.frame import WORDS
 from heraldlb.forwarding.model import Backend
@@ -50,6 +51,8 @@ class Packet:
     """The hardware address of whoever sent it on; empty: one that no rule knows."""
     slot: int | None = None
     """What its source hashes to, modulo whatever number. None: every value is tried, each time anew."""
+    hops: int = 64
+    """That it has left (time to live)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Outcome:
     """What the rules write down of the client."""
     gateway: IPAddress | None = None
     """The node that it is passed on to."""
+    hops: int | None = None
+    """That it has left then, before this one."""
 
 
 def trace(tables: Mapping[str, Table], packet: Packet, node: Container[IPAddress]) -> frozenset[Outcome]:
@@ -94,6 +99,7 @@ class _State:
     masqueraded: bool = False
     learned: tuple[_Learned, ...] = ()
     copied: IPAddress | None = None
+    hops: int = 0
 
 
 class _Verdict(Enum):
@@ -109,9 +115,6 @@ _Step = tuple[_Verdict, _State]
 _SYN: Final = 0x02
 """The flags of the first packet of a TCP connection."""
 
-_TIME_TO_LIVE: Final = 64
-"""Hops that a packet has left."""
-
 _TERMINAL: Final = {
     "accept": _Verdict.ACCEPT,
     "drop": _Verdict.DROP,
@@ -124,10 +127,11 @@ class _Trace:
     def __init__(self, table: Table, packet: Packet, node: Container[IPAddress]) -> None:
         self._table, self.packet, self._node = table, packet, node
         self.ip = WORDS[family_of(packet.source)].ip
+        self.time_to_live = TIME_TO_LIVE[family_of(packet.source)].split()
         self._protocol = packet.protocol.lower()
 
     def outcomes(self) -> Iterator[Outcome]:
-        start = _State(self.packet.destination, self.packet.port)
+        start = _State(self.packet.destination, self.packet.port, hops=self.packet.hops)
         first = "output" if self.packet.source in self._node else "prerouting"
         for verdict, state in self._hook(first, start):
             if verdict is not _Verdict.ACCEPT:
@@ -214,7 +218,7 @@ class _Trace:
                 # What is traced has ports.
                 raise NoMatchError
             case (self.ip, "ttl" | "hoplimit"):
-                return _TIME_TO_LIVE
+                return state.hops
             case ("ether", "saddr"):
                 return self.packet.station
             case ("meta", "l4proto"):
@@ -268,6 +272,8 @@ class _Rule:
                 self._state = replace(self._state, copied=ip_address(words.left.pop(0)))
                 words.expect("device")
                 words.left.pop(0)
+            elif words.take(*self._trace.time_to_live, "set"):
+                self._state = replace(self._state, hops=int(words.left.pop(0)))
             elif words.take("meta", "mark", "set"):
                 [mark] = words.operand()
                 self._state = replace(self._state, mark=int(mark))
@@ -323,6 +329,8 @@ class _Rule:
         words.take("==")
         if words.take("<"):
             equal = int(value) < int(words.left.pop(0))
+        elif words.take(">"):
+            equal = int(value) > int(words.left.pop(0))
         elif words.left[0].startswith("@"):
             equal = self._trace.contains(words.name(), value)
         elif words.take("{"):
@@ -338,5 +346,5 @@ class _Rule:
 
 def _refused(verdict: _Verdict, state: _State) -> Outcome:
     if state.copied is not None:
-        return Outcome(Fate.PASSED_ON, gateway=state.copied)
+        return Outcome(Fate.PASSED_ON, gateway=state.copied, hops=state.hops)
     return Outcome(Fate.REJECTED if verdict is _Verdict.REJECT else Fate.DROPPED)

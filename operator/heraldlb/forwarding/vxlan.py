@@ -42,7 +42,7 @@ def keep(tunnel: Tunnel) -> dict[Family, int]:
     the node has it disabled, or the tunnel's MTU is too small. Raises OSError, for instance without the module."""
     with rtnetlink() as netlink:
         index = _device(netlink, tunnel)
-        _set_ipv4_conf(index)
+        _ipv4_conf(netlink, index)
         _addresses(netlink, index)
         _forwarding_database(netlink, index, tunnel)
         found = {}
@@ -103,9 +103,18 @@ def _is(link: Any, wanted: dict[str, object]) -> bool:
     return all(data.get_attr(f"IFLA_{name.upper()}") == value for name, value in wanted.items())
 
 
-def _set_ipv4_conf(index: int) -> None:
+def _ipv4_conf(netlink: Any, index: int) -> None:
     """Loose reverse path filtering, which counts also where that of all links is strict: clients' packets come out
-    of the tunnel. By netlink, since /proc/sys is read-only in the agent's Pod."""
+    of the tunnel."""
+    [link] = netlink.get_links(index)
+    families = link.get_attr("IFLA_AF_SPEC")
+    found = families.get_attr("AF_INET") if families is not None else None
+    if found is None or (found["forwarding"], found["rp_filter"]) != (1, _LOOSE):
+        _set_ipv4_conf(index)
+
+
+def _set_ipv4_conf(index: int) -> None:
+    """By netlink, since /proc/sys is read-only in the agent's Pod."""
     settings = b"".join(
         _attribute(key, struct.pack("=I", on)) for key, on in ((_FORWARDING, 1), (_RP_FILTER, _LOOSE))
     )

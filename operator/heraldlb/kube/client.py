@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -86,6 +87,16 @@ class Resource:
 
     def __str__(self) -> str:
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Of the server: its status and that in words, the body, and when it was given, as the header has it."""
+
+    status: int
+    reason: str
+    data: bytes
+    date: str
 
 
 class Api:
@@ -232,39 +243,60 @@ class Api:
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": dict(preconditions)}
         await self._call("DELETE", resource.path(namespace, name), options)
 
-    async def text(self, path: str) -> str:
-        """What the server answers at a path that is no object's, as text. Raises ApiError, ApiUnavailableError."""
-        headers = {"Accept": "text/plain"}
-        status, reason, data = await self._request("GET", path, headers)
-        if status >= 400:
-            raise _error(_decoded(data), status, reason, f"GET {path} failed")
-        return data.decode(errors="replace")
+    async def text(
+        self, path: str, body: Mapping[str, Any] | None = None, *, patience: float = REQUEST_TIMEOUT
+    ) -> str:
+        """What the server answers at a path that is no object's, as text; with a body, it is posted.
+
+        `patience`: seconds. Raises ApiError, ApiUnavailableError.
+        """
+        method = "GET" if body is None else "POST"
+        headers = {"Accept": "text/plain, application/json", "Content-Type": "application/json"}
+        answer = await self._request(method, path, headers, body, patience)
+        if answer.status >= 400:
+            raise _error(_decoded(answer.data), answer.status, answer.reason, f"{method} {path} failed")
+        return answer.data.decode(errors="replace")
+
+    async def clock(self) -> float | None:
+        """The server's clock in Unix seconds, cut to whole ones; None where answers bear no date (RFC 9110, 6.6.1).
+
+        Raises ApiUnavailableError.
+        """
+        answer = await self._request("GET", "/version", {"Accept": "application/json"})
+        try:
+            return parsedate_to_datetime(answer.date).timestamp()
+        except ValueError:
+            return None
 
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, content_type: str = "application/json"
     ) -> dict[str, Any]:
         headers = {"Accept": "application/json", "Content-Type": content_type}
-        status, reason, data = await self._request(method, path, headers, body)
-        decoded = _decoded(data)
-        if status >= 400:
-            raise _error(decoded, status, reason, f"{method} {path} failed")
+        answer = await self._request(method, path, headers, body)
+        decoded = _decoded(answer.data)
+        if answer.status >= 400:
+            raise _error(decoded, answer.status, answer.reason, f"{method} {path} failed")
         return decoded
 
     async def _request(
-        self, method: str, path: str, headers: dict[str, str], body: Mapping[str, Any] | None = None
-    ) -> tuple[int, str, bytes]:
-        """Status, its words, and the body."""
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: Mapping[str, Any] | None = None,
+        patience: float = REQUEST_TIMEOUT,
+    ) -> _Answer:
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path
         started = time.monotonic()
         with _unavailable(method, f"{method} {path}"):
             response = await self._client.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=REQUEST_TIMEOUT
+                method, url, headers=headers, body=body, _request_timeout=patience
             )
             data = await response.read()
         self._answered = time.monotonic()
         metrics.answered(method, response.status, self._answered - started)
-        return response.status, response.reason or "", data
+        return _Answer(response.status, response.reason or "", data, response.headers.get("Date", ""))
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
@@ -294,10 +326,12 @@ SERVICE_CIDRS = Resource("networking.k8s.io", "v1", "servicecidrs", namespaced=F
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
 NODES = Resource("", "v1", "nodes", namespaced=False)
 PODS = Resource("", "v1", "pods")
+DEPLOYMENTS = Resource("apps", "v1", "deployments")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices")
 LEASES = Resource("coordination.k8s.io", "v1", "leases")
 EVENTS = Resource("events.k8s.io", "v1", "events")
+SELF_SUBJECT_ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", namespaced=False)
 CUSTOM_RESOURCE_DEFINITIONS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False)
 ADDRESS_POOLS = Resource("heraldlb.io", "v1beta1", "addresspools", namespaced=False)
 L2_ANNOUNCEMENTS = Resource("heraldlb.io", "v1beta1", "l2announcements", namespaced=False)

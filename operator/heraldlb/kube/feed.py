@@ -1,8 +1,10 @@
 """Mirrors kept current: our own lists for completeness, watches for speed.
 
-What configures Herald (pools, policies, namespaces, nodes) comes through Kopf. What counts by the thousand is
-watched directly: Kopf takes half a millisecond of processor time for each event, several times what everything
-else here takes, and each status that is written to a Service comes back as one.
+Kinds whose objects each stand for themselves (namespaces, nodes) come through Kopf, which tells the changes of
+one object in order, but not those of several. Where that matters, as between pools that an address range moves
+from and to, the kind is watched directly, and so is what counts by the thousand: Kopf takes half a millisecond
+of processor time for each event, several times what everything else here takes, and each status that is written
+to a Service comes back as one.
 
 Kopf watches and reconnects, but does not say when a list is complete, and an object that is deleted while a
 watch is broken is never reported. Both follow from one rule: whenever Kopf has listed a kind anew, which it
@@ -64,7 +66,7 @@ class Subscription:
     selectors: Mapping[str, str] = field(default_factory=dict)
     """`fieldSelector` and `labelSelector`; an object that stops matching counts as deleted."""
     direct: bool = False
-    """Watch without Kopf."""
+    """Watch without Kopf: changes come in the order in which they were made, also those of different objects."""
     optional: bool = False
     """Where the API server has no such kind, or lets nobody see it, there are none. For `direct` kinds only."""
     relist_at: float | None = None

@@ -1,8 +1,8 @@
-"""The HTTP endpoints of both processes: `/livez`, `/readyz` and `/metrics`."""
+"""The HTTP endpoints of both processes: `/livez`, `/readyz`, `/metrics`, and what else one has to tell."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +13,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, disable_crea
 from heraldlb import __version__
 
 BUILD: Final = Gauge("heraldlb_build_info", "Always 1; the label has the version that runs.", ["version"])
+
+LARGEST_REQUEST: Final = 65_536
+"""Octets of a request's body that are read."""
+
+SHUTDOWN_SECONDS: Final = 1.0
+"""For which a request under way may go on once the process ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,8 @@ def split_address(address: str) -> tuple[str | None, int]:
 
 
 @asynccontextmanager
-async def serve(address: str, probe: Probe) -> AsyncIterator[None]:
-    """Serve the endpoints on `address` inside the block; an empty address serves nothing."""
+async def serve(address: str, probe: Probe, routes: Iterable[web.RouteDef] = ()) -> AsyncIterator[None]:
+    """Serve the endpoints and `routes` on `address` inside the block; an empty address serves nothing."""
     if not address:
         yield
         return
@@ -45,11 +51,12 @@ async def serve(address: str, probe: Probe) -> AsyncIterator[None]:
     # When each counter was born would be a series more for each.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     BUILD.labels(__version__).set(1)
-    app = web.Application()
+    app = web.Application(client_max_size=LARGEST_REQUEST)
     app.router.add_get("/livez", _probing(probe.live))
     app.router.add_get("/readyz", _probing(probe.ready))
     app.router.add_get("/metrics", _metrics)
-    runner = web.AppRunner(app, access_log=None)
+    app.add_routes(routes)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -23,6 +23,7 @@ from heraldlb.speaker.ownership import NOTHING_ASSIGNED, Assignment, Placement, 
 from heraldlb.speaker.settings import SpeakerSettings
 from heraldlb.speaker.sharing import Sharing, Standpoint
 from heraldlb.speaker.standing import ELIGIBLE, Standing, Surroundings, next_standing
+from heraldlb.speaker.stats import PeerStats
 
 
 class Agreement:
@@ -86,6 +87,15 @@ class Agreement:
     def heard(self) -> frozenset[str]:
         """Those of them that are heard directly."""
         return self._membership.heard()
+
+    @property
+    def offered(self) -> tuple[Offer, ...]:
+        """The interfaces that this node announces on, or would."""
+        return self._offers
+
+    def seen(self) -> Iterator[PeerStats]:
+        """The other nodes as the membership knows them. May be called from any thread."""
+        return self._membership.seen(self.alive)
 
     @property
     def peers_lost(self) -> int:

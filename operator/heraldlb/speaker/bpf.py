@@ -14,9 +14,9 @@ from heraldlb.speaker.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV6
 INSTRUCTION: Final = struct.Struct("=HBBI")
 """struct sock_filter: code, jump if true, jump if false, operand; in the host's byte order."""
 
-_LOAD_WORD: Final = 0x20
-_LOAD_HALF: Final = 0x28
-_LOAD_BYTE: Final = 0x30
+LOAD_WORD: Final = 0x20
+LOAD_HALF: Final = 0x28
+LOAD_BYTE: Final = 0x30
 _JUMP: Final = 0x05
 _JUMP_EQUAL: Final = 0x15
 _JUMP_GREATER: Final = 0x25
@@ -51,7 +51,7 @@ class Field:
 
 # The kernel marks frames of a VLAN that has no interface here, and those seen only for promiscuity, as another
 # host's.
-_OURS: Final = Field(_LOAD_WORD, _PACKET_TYPE, (_OTHER_HOST, _OUTGOING), negated=True)
+OURS: Final = Field(LOAD_WORD, _PACKET_TYPE, (_OTHER_HOST, _OUTGOING), negated=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +65,23 @@ class Pattern:
 
 ARP_PATTERN: Final = Pattern(
     (
-        _OURS,
-        Field(_LOAD_HALF, 12, (ETHERTYPE_ARP,)),
-        Field(_LOAD_WORD, 14, (0x0001_0800,)),
-        Field(_LOAD_HALF, 18, (0x0604,)),
-        Field(_LOAD_HALF, 20, (arp.REQUEST, arp.REPLY)),
-        Field(_LOAD_BYTE, arp.FRAME_SIZE - 1),
+        OURS,
+        Field(LOAD_HALF, 12, (ETHERTYPE_ARP,)),
+        Field(LOAD_WORD, 14, (0x0001_0800,)),
+        Field(LOAD_HALF, 18, (0x0604,)),
+        Field(LOAD_HALF, 20, (arp.REQUEST, arp.REPLY)),
+        Field(LOAD_BYTE, arp.FRAME_SIZE - 1),
     ),
     (arp.TARGET.start, arp.SENDER.start),
 )
 
 NDP_PATTERN: Final = Pattern(
     (
-        _OURS,
-        Field(_LOAD_HALF, 12, (ETHERTYPE_IPV6,)),
-        Field(_LOAD_HALF, 20, (58 << 8 | 255,)),
-        Field(_LOAD_HALF, 54, (ndp.SOLICITATION << 8, ndp.ADVERTISEMENT << 8)),
-        Field(_LOAD_BYTE, ndp.FRAME_SIZE - 1),
+        OURS,
+        Field(LOAD_HALF, 12, (ETHERTYPE_IPV6,)),
+        Field(LOAD_HALF, 20, (58 << 8 | 255,)),
+        Field(LOAD_HALF, 54, (ndp.SOLICITATION << 8, ndp.ADVERTISEMENT << 8)),
+        Field(LOAD_BYTE, ndp.FRAME_SIZE - 1),
     ),
     (ndp.TARGET.stop - 4, ndp.SOURCE.stop - 4),
 )
@@ -101,7 +101,7 @@ def assemble(pattern: Pattern, ranges: Sequence[Range]) -> bytes:
     program = _conditions(pattern.fields)
     if ranges:
         for offset in pattern.addresses:
-            program += [(_LOAD_WORD, 0, 0, offset), *_search(ranges, 0)]
+            program += [(LOAD_WORD, 0, 0, offset), *_search(ranges, 0)]
     program.append(_DROP)
     return b"".join(INSTRUCTION.pack(*each) for each in program)
 

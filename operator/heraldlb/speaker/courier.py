@@ -59,7 +59,7 @@ class Courier:
         else:
             self._counters.sent += 1
 
-    def receive(self, source: socket.socket) -> Iterator[Message]:
+    def receive(self, source: socket.socket, now: float) -> Iterator[Message]:
         """Authentic messages that wait in one socket, a bounded number of them; others are counted and dropped."""
         keys = self._settings.keys()
         for _ in range(MESSAGES_PER_TURN):
@@ -73,9 +73,9 @@ class Courier:
             try:
                 yield decode(datagram, keys)
             except SignatureError:
-                self._counters.messages[BAD_SIGNATURE] += 1
+                self._counters.refuse(BAD_SIGNATURE, now)
             except MessageError:
-                self._counters.messages[MALFORMED] += 1
+                self._counters.refuse(MALFORMED, now)
 
     def close(self) -> None:
         """Neither send nor receive any more."""

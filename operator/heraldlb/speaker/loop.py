@@ -35,7 +35,7 @@ from heraldlb.speaker.port import Lane, Port
 from heraldlb.speaker.probing import Probing
 from heraldlb.speaker.responder import Claim
 from heraldlb.speaker.settings import SpeakerSettings
-from heraldlb.speaker.stats import AddressCounters, Counters, SpeakerStats
+from heraldlb.speaker.stats import AddressCounters, Counters, SpeakerStats, SpeakerView
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +113,19 @@ class Loop:
             known.elections,
             peers_lost=known.peers_lost,
             missed=known.heartbeats_missed,
+        )
+
+    def view(self) -> SpeakerView:
+        """What the counters do not tell."""
+        known, shown = self._agreement, self._shown
+        placements = {address: shown.placement(address) for address in shown.placements()}
+        return SpeakerView(
+            clock(),
+            tuple(offer.name for offer in known.offered),
+            tuple(known.seen()),
+            dict(self._courier.addresses),
+            {address: at.interface for address, at in placements.items() if at is not None},
+            self._links.links(),
         )
 
     def _wake_up(self) -> None:
@@ -211,13 +224,16 @@ class Loop:
             self._use_links()
 
     def _on_messages(self, source: socket.socket, now: float) -> None:
-        for message in self._courier.receive(source):
+        for message in self._courier.receive(source, now):
             receipt = self._agreement.receive(message, now)
-            self._counters.messages[receipt.verdict] += 1
             if receipt.round_trip is not None:
                 self._counters.measured(receipt.round_trip)
-            if receipt.verdict is Verdict.ACCEPTED and (message.claims or message.shares or message.clients):
-                self._learn(message)
+            if receipt.verdict is not Verdict.ACCEPTED:
+                self._counters.refuse(receipt.verdict, now)
+            else:
+                self._counters.messages[receipt.verdict] += 1
+                if message.claims or message.shares or message.clients:
+                    self._learn(message)
             if receipt.answer:
                 self._courier.send(message.sender, self._agreement.answer_to(message.sender, now))
 
@@ -339,7 +355,7 @@ class Loop:
         for address in before.placements() - after.placements():
             counted.pop(address, None)
         for address in after.placements() - before.placements():
-            counted.setdefault(address, AddressCounters())
+            counted.setdefault(address, AddressCounters(since=clock()))
         for address in before.shares.keys() | after.shares.keys():
             if (counters := counted.get(address)) is not None:
                 counters.sharers = len(after.shares[address].sharers) if address in after.shares else 1

@@ -18,7 +18,7 @@ known ...
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -36,6 +36,7 @@ from heraldlb.speaker.interfaces import Offer
 from heraldlb.speaker.messages import Echo, Message, Report, Summary, node_id
 from heraldlb.speaker.ring import Ring
 from heraldlb.speaker.standing import Standing
+from heraldlb.speaker.stats import PeerStats
 from heraldlb.speaker.topology import Version, connected, digest
 
 # An echo says for how many microseconds its sender has not heard the receiver. Nothing tells how long, or much too
@@ -273,6 +274,20 @@ class Membership:
         """The peers heard directly."""
         return frozenset(self._heard)
 
+    def seen(self, alive: Container[str]) -> Iterator[PeerStats]:
+        """All configured peers, of which some are `alive`. May be called from any thread."""
+        # Who lives and does not answer is still asked before a node further on becomes the neighbour.
+        nearby = {*list(self._ring.neighbours), *(name for name in self._ring.asked if name in alive)}
+        for name, record in self._records.items():
+            yield PeerStats(
+                name,
+                alive=name in alive,
+                heard=name in self._heard,
+                expected=self._meshed or name in nearby,
+                confirmed=_known(record.confirmed),
+                received=_known(record.received),
+            )
+
     def reached(self) -> frozenset[str]:
         """The live peers that can tell this node something: those heard; in a large cluster, where news goes to
         everybody directly, all."""
@@ -471,3 +486,7 @@ class Membership:
         if self._meshed:
             record.hears = {}
         self.version += 1
+
+
+def _known(at: float) -> float | None:
+    return None if at == float("-inf") else at

@@ -8,7 +8,7 @@ import threading
 from heraldlb.speaker.desired import Desired
 from heraldlb.speaker.loop import Loop, OnChange, clock
 from heraldlb.speaker.settings import SpeakerSettings
-from heraldlb.speaker.stats import SpeakerStats
+from heraldlb.speaker.stats import SpeakerStats, SpeakerView
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,10 @@ class Speaker:
     def stats(self) -> SpeakerStats:
         """A snapshot of the counters. Thread-safe."""
         return self._started.stats()
+
+    def view(self) -> SpeakerView:
+        """What it sees at this moment, beyond what the counters tell. Thread-safe."""
+        return self._started.view()
 
     @property
     def _started(self) -> Loop:

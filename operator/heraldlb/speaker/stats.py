@@ -1,4 +1,4 @@
-"""Counters of a speaker, for metrics."""
+"""Counters of a speaker, for metrics, and what it sees, for who asks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from heraldlb.api.ranges import IPAddress
+from heraldlb.speaker.interfaces import Link
 from heraldlb.speaker.standing import Standing
 
 
@@ -23,6 +24,42 @@ class AddressStats:
     """Nodes that share its clients, this one among them; 1 where this node serves them all."""
     claims: int
     """Frames in which somebody else claimed it."""
+    since: float = 0.0
+    """When this node took it, on the speaker's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStats:
+    """Another node, as the membership knows it. Times are on the speaker's clock."""
+
+    name: str
+    alive: bool
+    """It is heard, or a node that is heard hears it."""
+    heard: bool
+    """Heard directly: its heartbeats are fresh, and show that it hears this node."""
+    expected: bool
+    """To be heard directly if its agent runs: everybody, or the neighbours on the ring of a large cluster."""
+    confirmed: float | None
+    """When a heartbeat came last that showed that it hears this node."""
+    received: float | None
+    """When any authentic datagram of it came last."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerView:
+    """What a speaker sees at one moment."""
+
+    now: float
+    """On the speaker's clock."""
+    interfaces: tuple[str, ...] = ()
+    """Those that it announces on, or would."""
+    peers: tuple[PeerStats, ...] = ()
+    reached: Mapping[str, IPAddress] = field(default_factory=dict)
+    """Where heartbeats to each peer go."""
+    placements: Mapping[IPAddress, str] = field(default_factory=dict)
+    """The interface of each address that it answers for."""
+    links: tuple[Link, ...] = ()
+    """All of the node's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +74,8 @@ class SpeakerStats:
     """Of the addresses owned now."""
     messages: Mapping[str, int]
     """Membership datagrams by what became of them: `membership.Verdict`, `Malformed`, `BadSignature`."""
+    refused: Mapping[str, float]
+    """When the last with each outcome but `Accepted` came, on the speaker's clock."""
     frames: Mapping[str, int]
     """ARP and neighbour discovery frames by what became of them: `responder.Outcome`."""
     sent: int
@@ -71,10 +110,11 @@ class AddressCounters:
     announcements: int = 0
     sharers: int = 1
     claims: int = 0
+    since: float = 0.0
 
     def read(self) -> AddressStats:
         """As they are now."""
-        return AddressStats(self.requests, self.answers, self.announcements, self.sharers, self.claims)
+        return AddressStats(self.requests, self.answers, self.announcements, self.sharers, self.claims, self.since)
 
 
 @dataclass(slots=True)
@@ -83,6 +123,7 @@ class Counters:
 
     addresses: dict[IPAddress, AddressCounters] = field(default_factory=dict)
     messages: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, float] = field(default_factory=dict)
     frames: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     send_errors: int = 0
@@ -92,6 +133,11 @@ class Counters:
     fenced: int = 0
     owner_changes: int = 0
     round_trip: float | None = None
+
+    def refuse(self, outcome: str, now: float) -> None:
+        """Count a membership datagram that was not accepted."""
+        self.messages[outcome] += 1
+        self.refused[outcome] = now
 
     def measured(self, round_trip: float) -> None:
         """Take in one round trip, in seconds (smoothed as RFC 6298 section 2 does)."""
@@ -107,6 +153,7 @@ class Counters:
             alive=alive,
             addresses={address: each.read() for address, each in list(self.addresses.items())},
             messages=dict(list(self.messages.items())),
+            refused=dict(list(self.refused.items())),
             frames=dict(list(self.frames.items())),
             sent=self.sent,
             send_errors=self.send_errors,

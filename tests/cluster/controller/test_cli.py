@@ -196,6 +196,48 @@ def test_what_credentials_may_not_read_is_said_and_the_rest_is_told(
     assert (refused.returncode, refused.stderr) == (Exit.NOT_FOUND, "Error: there is no Service nowhere/web\n")
 
 
+@pytest.fixture
+def rival(site: Site) -> Iterator[str]:
+    """MetalLB's controller, by its image: namespace and name."""
+    path = f"/apis/apps/v1/namespaces/{site.tenant.namespace}/deployments"
+    labels = {"app": "rival"}
+    container = {"name": "controller", "image": "quay.io/metallb/controller:v0.15.2"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    site.tenant.api.create(path, {"metadata": {"name": "rival"}, "spec": spec})
+    yield f"{site.tenant.namespace}/rival"
+    site.tenant.api.delete(path, "rival")
+
+
+def test_the_doctor_finds_another_load_balancer_and_says_what_it_could_not_look_at(
+    site: Site, rival: str, controller_kubeconfig: Path
+) -> None:
+    status, report = site.plugin.document("doctor", "--no-probe")
+    said = {each["subject"]: each for each in report["findings"]}
+    assert (status, said["MetalLB"]["severity"]) == (Exit.WRONG, "Wrong")
+    assert f"Deployment {rival}" in said["MetalLB"]["message"]
+    assert "access" not in said
+    assert {each["why"].partition(":")[0] for each in report["unchecked"]} == {
+        HOLDER,
+        CORDONED,
+        "nothing was asked of the network (--no-probe)",
+    }
+    assert "this machine's clock" in report["fine"]
+    assert said[f"node {HOLDER}"]["message"].startswith("its agent could not be asked: ")
+
+    poor = Plugin(controller_kubeconfig)
+    _, report = poor.document("doctor")
+    lacking = {each["remedy"] for each in report["findings"] if each["subject"] == "access"}
+    assert lacking == {
+        f"ask for the right: kubectl auth can-i list {kind} -A"
+        for kind in ("pods", "leases.coordination.k8s.io", "deployments.apps", "daemonsets.apps")
+    }
+    assert {each["why"] for each in report["unchecked"]} >= {"these credentials may not list pods"}
+    assert "other load balancers" not in report["fine"]
+    absent = poor.run("doctor", "--node", "nowhere")
+    assert (absent.returncode, absent.stderr) == (Exit.NOT_FOUND, "Error: there is no Node nowhere\n")
+
+
 @pytest.mark.parametrize(
     ("change", "state", "hint"),
     [

@@ -13,35 +13,18 @@ import pytest
 import yaml
 
 from lab.api_server import ApiServer
-from tests.cluster.controller.api import Body
 from tests.cluster.controller.replicas import Replicas
-from tests.cluster.controller.tenant import Tenant, shown_by
+from tests.cluster.controller.tenant import Settle, Tenant, shown_by
+from tests.foreign import METALLB_NAMESPACE, metallb, metallb_definitions
 
 PROGRAM = Path(sys.executable).with_name("kubectl-herald")
-KINDS = {"IPAddressPool": "ipaddresspools", "L2Advertisement": "l2advertisements"}
-
-
-def crd(kind: str, plural: str) -> Body:
-    """A kind of MetalLB's, with whatever fields."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.metallb.io", "annotations": {"api-approved.kubernetes.io": "unapproved"}},
-        "spec": {
-            "group": "metallb.io",
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "versions": [version],
-        },
-    }
 
 
 @pytest.fixture
 def metallb_kinds(api_server: ApiServer) -> Iterator[None]:
     """The API server knows MetalLB's kinds, for the length of a test."""
-    crds = [crd(kind, plural) for kind, plural in KINDS.items()]
+    crds = metallb_definitions()
+    api_server.create_namespace(METALLB_NAMESPACE)
     api_server.apply(*crds)
     for each in crds:
         api_server.wait_until(f"crd/{each['metadata']['name']}", "condition=Established")
@@ -66,7 +49,7 @@ def about(tenant: Tenant, report: Any) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("metallb_kinds")
 def test_no_service_changes_its_address_from_metallb_to_herald_and_an_edit_does_what_was_planned(
-    tenant: Tenant, replicas: Replicas, api_server: ApiServer, tmp_path: Path
+    tenant: Tenant, replicas: Replicas, api_server: ApiServer, settle: Settle, tmp_path: Path
 ) -> None:
     replicas.end_all()
     lan, rest = tenant.pool_name("lan"), tenant.pool_name("rest")
@@ -118,6 +101,8 @@ def test_no_service_changes_its_address_from_metallb_to_herald_and_an_edit_does_
                 assert shown_by(change.object) == before[change.name], change.name
         assert tenant.holders(tenant.ipv4(12)) == ["shares-1", "shares-2"]
 
+        # What the pools' statuses count is written last.
+        settle()
         planned_edit(tenant, api_server, tmp_path, lan)
     finally:
         api_server.kubectl("delete", "l2announcement", tenant.pool_name("l2"))
@@ -151,9 +136,3 @@ def planned_edit(tenant: Tenant, api_server: ApiServer, folder: Path, lan: str) 
     api_server.apply(edit)
     for name in ("single", "a-waits"):
         tenant.await_shown(name, *about(tenant, report)[name]["after"])
-
-
-def metallb(kind: str, name: str, spec: Body) -> Body:
-    """An object of MetalLB's."""
-    metadata = {"name": name, "namespace": "default"}
-    return {"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata, "spec": spec}

@@ -109,10 +109,11 @@ def test_a_pool_shows_its_addresses_when_asked_for_more(shown: Kubectl) -> None:
 
 def test_a_service_address_shows_who_has_it_and_where(shown: Kubectl) -> None:
     (row,) = shown.columns("serviceaddress", "fd88-0-0-0-0-0-0-1")
-    assert list(row) == ["NAME", "POOL", "SERVICE", "NODE", "INTERFACE", "ANNOUNCED", "AGE"]
+    assert list(row) == ["NAME", "POOL", "NAMESPACE", "SERVICE", "NODE", "INTERFACE", "ANNOUNCED", "AGE"]
     assert without_age(row) == {
         "NAME": "fd88-0-0-0-0-0-0-1",
         "POOL": "shown",
+        "NAMESPACE": "shop",
         "SERVICE": "web",
         "NODE": "node-1",
         "INTERFACE": "eth0",
@@ -122,9 +123,8 @@ def test_a_service_address_shows_who_has_it_and_where(shown: Kubectl) -> None:
 
 def test_a_service_address_shows_the_rest_when_asked_for_more(shown: Kubectl) -> None:
     (row,) = shown.columns("serviceaddress", "fd88-0-0-0-0-0-0-1", "--output=wide")
-    assert {key: row[key] for key in ("ADDRESS", "NAMESPACE", "MAC")} == {
+    assert {key: row[key] for key in ("ADDRESS", "MAC")} == {
         "ADDRESS": "fd88::1",
-        "NAMESPACE": "shop",
         "MAC": "02:00:5e:00:53:02",
     }
 

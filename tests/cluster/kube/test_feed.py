@@ -250,3 +250,22 @@ async def test_while_the_api_server_is_away_a_watch_is_silent_and_not_stalled(
             await watched.create("unseen")
             monkeypatch.setattr(pulses, "SILENCE", 4 * feed_module.REWATCH_PERIOD)
             await asyncio.to_thread(wait_for, "silence", lambda: feed.silent() and not feed.stalled())
+
+
+async def test_watched_directly_changes_of_several_objects_come_in_the_order_in_which_they_were_made(
+    configuration: Any,
+) -> None:
+    made: list[tuple[NamespacedName, str]] = []
+    async with client.Api(configuration) as api:
+        watched = Watched(api, direct=True)
+        first = await watched.create("first")
+        async with Feed(api, configuration, [watched.subscription()]) as feed:
+            await feed.start()
+            for number in range(20):
+                made.append((await watched.create(str(number)), "nothing"))
+                await watched.say(first, str(number))
+                made.append((first, str(number)))
+            for key, after in made:
+                async with asyncio.timeout(PATIENCE):
+                    change = await watched.changes.get()
+                assert (change.key, change.after) == (key, after)

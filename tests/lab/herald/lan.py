@@ -129,13 +129,16 @@ class Lan:
             wait_for(what, condition, timeout)
 
     @contextmanager
-    def asking(self, *addresses: str) -> Iterator[None]:
-        """Ask again and again for as long as it lasts."""
+    def asking(self, *addresses: str, every: float = ASK_EVERY, mac: str = "") -> Iterator[None]:
+        """Ask again and again for as long as it lasts. `every`: seconds; `mac`: as `ask_as`."""
         over = threading.Event()
 
         def ask() -> None:
-            while not over.wait(ASK_EVERY):
-                self.ask(*addresses)
+            while not over.wait(every):
+                if mac:
+                    self.ask_as(mac, *addresses)
+                else:
+                    self.ask(*addresses)
 
         asker = threading.Thread(target=ask)
         asker.start()

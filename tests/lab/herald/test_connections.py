@@ -148,6 +148,7 @@ def _await_move(herald: Product, lan: Lan, node: str, addresses: list[str], sinc
 @pytest.mark.parametrize(
     "change", [pytest.param(cordoned, id="cordon"), pytest.param(upgraded, id="agent-upgrade")]
 )
+@pytest.mark.usefixtures("settled")
 def test_sessions_and_downloads_outlive_a_planned_change(
     change: Callable[[Product, str], AbstractContextManager[None]], shop: Shop, herald: Product, lan: Lan
 ) -> None:

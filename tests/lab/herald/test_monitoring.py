@@ -1,4 +1,4 @@
-"""The dashboard and the alerts on a real Prometheus that scrapes the lab."""
+"""Scraping as the page says, the dashboard and the alerts, on a real Prometheus in the lab."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lab.waiting import wait_for
 from lab.workloads import service
 from tests.lab.herald.product import CHART, PATIENCE
 from tools.dashboard.panels import load
+from tools.dashboard.scraping import documented_job
 
 if TYPE_CHECKING:
     from lab.prometheus import Prometheus
@@ -22,9 +23,19 @@ def has_figures(prometheus: Prometheus, query: str) -> bool:
     return any(isfinite(value) for series in prometheus.query(query) for _, value in series.points)
 
 
-def test_every_panel_shows_something_and_no_alert_is_in_error(herald: Product, shop: Shop, namespace: str) -> None:
+def scraped(prometheus: Prometheus) -> set[tuple[str, str]]:
+    """The pods that are read, and the node that is told of each."""
+    return {(series.labels.get("pod", ""), series.labels.get("node", "")) for series in prometheus.query("up == 1")}
+
+
+def test_as_documented_every_panel_shows_something_and_no_alert_is_in_error(
+    herald: Product, shop: Shop, namespace: str
+) -> None:
     targets = [(panel.title, target) for panel in load() for target in panel.targets]
-    with scraping(herald.lab, rules=(CHART / "files" / "alerts.yaml",)) as prometheus:
+    pods = herald.lab.items("pods", "--all-namespaces", "--selector=app.kubernetes.io/name=heraldlb")
+    wanted = {(pod["metadata"]["name"], pod["spec"]["nodeName"]) for pod in pods}
+    with scraping(herald.lab, documented_job(), rules=(CHART / "files" / "alerts.yaml",)) as prometheus:
+        wait_for("Herald's pods, and no others, to be scraped", lambda: scraped(prometheus) == wanted, PATIENCE)
         twice = "count(heraldlb_speaker_serving offset 2s) == " + str(len(herald.lab.nodes))
         wait_for("all agents to be scraped twice", lambda: prometheus.query(twice), PATIENCE)
         herald.run(namespace)

@@ -68,7 +68,7 @@ def test_an_uninstallation_takes_no_address_blocks_nothing_and_leaves_no_rule(la
         wait_for("addresses to be free", lambda: not forgotten & _recorded(lab), PATIENCE)
 
         # Forwarding alone is taken back; announcing, ping and detours are the speaker's.
-        lab.install(CHART, {"agent": {"forwarding": {"mode": "off"}}})
+        lab.install(CHART, {"agent": {"forwarding": {"mode": "off"}, "minReadySeconds": 0}})
         wait_for("no rules of Services", lambda: all(_tables(node) == SPEAKER_TABLES for node in nodes), PATIENCE)
         lan.await_sole_answerer(doors[kept].addresses, herald.macs())
 

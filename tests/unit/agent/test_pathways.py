@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import Iterable
 from ipaddress import ip_address
 
@@ -36,6 +37,11 @@ def reach(hosts: Iterable[IPAddress]) -> dict[IPAddress, Reach]:
     return {host: Reach(2, host == ip_address(NODES["near"]), 1500, "02:00:00:00:00:02") for host in hosts}
 
 
+def silent() -> socket.socket:
+    """On which nothing comes."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+
+
 def counted(role: PathwaysRole) -> dict[str, float]:
     """Nodes by the way to them."""
     [nodes, _] = role.metrics.collect()
@@ -57,7 +63,7 @@ async def test_without_the_kernels_module_neighbours_are_reached_and_one_event_s
         loop.call_soon_threadsafe(tried.release)
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    kernel = Kernel(reach, keep, lambda: False, lambda *_: Readings())
+    kernel = Kernel(reach, keep, lambda: False, lambda *_: Readings(), silent)
     role = PathwaysRole(cluster, "me", TunnelSettings(), NoRules(), published.put_nowait, events.append, kernel)
     role.want(frozenset({FRONTEND}))
     running = asyncio.create_task(role.run())
@@ -70,6 +76,9 @@ async def test_without_the_kernels_module_neighbours_are_reached_and_one_event_s
             for _ in range(2):
                 await tried.acquire()
             assert counted(role) == {"link": 1.0, "tunnel": 0.0, "none": 1.0}
+            [finding] = role.findings
+            assert "modprobe vxlan" in finding.message
+            assert role.tunnel_port == 0
             role.want(frozenset())
             assert await published.get() is None
     finally:

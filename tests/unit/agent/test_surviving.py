@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
 from heraldlb.agent import surviving
 from heraldlb.agent.surviving import SurvivalRole
 from heraldlb.api.group import CONNECTION_SURVIVAL_ANNOTATION
+from heraldlb.api.ranges import Family
 from heraldlb.api.reasons import Reason
+from heraldlb.forwarding.actual import Names
 from heraldlb.forwarding.model import Frame
 from heraldlb.forwarding.nft import NftError, NftFailure
 from heraldlb.forwarding.pathways import Pathways
@@ -35,6 +38,10 @@ class Refusing:
     async def check(self, text: str) -> None:
         """Nobody asks."""
 
+    async def names(self, table: str) -> Mapping[Family, Names]:
+        """Nothing was left."""
+        return {}
+
 
 async def test_services_are_told_once_that_a_kernel_refuses_and_it_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
@@ -45,7 +52,7 @@ async def test_services_are_told_once_that_a_kernel_refuses_and_it_is_tried_agai
     cluster = cluster_of([node("node-1")], [asking], [endpoint_slice("asking", "10.244.1.5")])
     [subject] = cluster.services.values()
     kernel, heard = Refusing(), asyncio.Queue[Happening]()
-    role = SurvivalRole(cluster, "node-1", kernel, lambda _: None, heard.put_nowait)
+    role = SurvivalRole(cluster, "node-1", kernel, kernel, lambda _: None, heard.put_nowait)
     running = asyncio.create_task(role.run())
     role.ways_changed(Pathways())
     role.applied(make_plan([subject], {subject.id: cluster.slices_of(subject.id)}, NODE, Frame()), NODE, ())

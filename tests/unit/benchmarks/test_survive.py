@@ -6,13 +6,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from benchmarks.survive.conversation import Conversation, Fate, Use
+from benchmarks.survive.conversation import Conversation
+from benchmarks.survive.flow import Flow
+from benchmarks.survive.held import Fate, Use
 from benchmarks.survive.measure import connection_rows, throughput_rows
-from benchmarks.survive.server import Crowd, Talk
-from benchmarks.survive.talk import Hello, Kind, download, frame, line, take_frames, take_line
+from benchmarks.survive.server import Crowd, Flows, Talk
+from benchmarks.survive.talk import Hello, Kind, answer, download, frame, line, take_frames, take_line
 from benchmarks.survive.throughput import Rate
 from benchmarks.survive.verdict import Outcome, judge, losses
 
@@ -25,7 +28,7 @@ async def conversing(use: Use, server: Callable[[], asyncio.Protocol]) -> AsyncI
     listening = await loop.create_server(server, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     conversation = Conversation(17, use)
-    await loop.create_connection(lambda: conversation, "127.0.0.1", port)
+    await conversation.connect("127.0.0.1", port)
     try:
         yield conversation
     finally:
@@ -33,7 +36,7 @@ async def conversing(use: Use, server: Callable[[], asyncio.Protocol]) -> AsyncI
         listening.close()
 
 
-@pytest.mark.parametrize("use", Use)
+@pytest.mark.parametrize("use", [use for use in Use if not use.value.datagrams])
 async def test_a_conversation_with_its_own_server_proves_itself_and_leaves_without_a_loss(
     use: Use, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +100,84 @@ async def test_a_connection_that_the_server_ends_has_failed() -> None:
         assert conversation.fate.failure is not None
 
 
+@asynccontextmanager
+async def flowing(server: asyncio.DatagramProtocol) -> AsyncIterator[Flow]:
+    loop = asyncio.get_running_loop()
+    listening, _ = await loop.create_datagram_endpoint(lambda: server, ("127.0.0.1", 0))
+    flow = Flow(17)
+    await flow.connect("127.0.0.1", listening.get_extra_info("sockname")[1])
+    try:
+        yield flow
+    finally:
+        flow.leave()
+        listening.close()
+        # Only then does its port belong to nobody.
+        await asyncio.sleep(0)
+
+
+async def test_a_flow_whose_endpoint_answers_proves_itself() -> None:
+    async with flowing(Flows("talker-1", "node-1")) as flow:
+        await flow.prove()
+        await flow.prove()
+        assert flow.fate.failure is None
+        assert flow.fate.hello == Hello("talker-1", "node-1", "127.0.0.1")
+
+
+class Fickle(asyncio.DatagramProtocol):
+    """Gives these answers in turn to question after question; None: none."""
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self._answers = iter(answers)
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        if (said := next(self._answers, None)) is not None:
+            self._transport.sendto(said, addr)
+
+
+async def test_a_question_that_is_lost_is_no_break_and_is_waited_for_until_a_later_one_is_answered() -> None:
+    async with flowing(Fickle(answer(0, HELLO), None, answer(2, HELLO))) as flow:
+        await flow.prove()
+        waiting = asyncio.create_task(flow.prove())
+        await asyncio.sleep(0)
+        await flow.prove()
+        await waiting
+        assert flow.fate.failure is None
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        answer(1, Hello("talker-2", "node-2", "192.0.2.1")),
+        answer(7, HELLO),
+        frame(Kind.NEWS, 1) + line(HELLO),
+        frame(Kind.ANSWER, 1) + b"{}",
+        b"?",
+    ],
+    ids=["another endpoint", "not asked", "no answer", "of nobody", "too short"],
+)
+async def test_a_flow_notices_who_else_answers_and_what_is_no_answer(second: bytes) -> None:
+    async with flowing(Fickle(answer(0, HELLO), second)) as flow:
+        await flow.prove()
+        assert flow.fate.failure is None
+        await flow.prove()
+        assert flow.fate.failure is not None
+
+
+async def test_a_flow_that_is_refused_has_failed() -> None:
+    listening, _ = await asyncio.get_running_loop().create_datagram_endpoint(Fickle, ("127.0.0.1", 0))
+    nobody = listening.get_extra_info("sockname")[1]
+    listening.close()
+    await asyncio.sleep(0)
+    flow = Flow(17)
+    await flow.connect("127.0.0.1", nobody)
+    await flow.prove()
+    await asyncio.sleep(0)
+    assert flow.fate.failure is not None
+
+
 def test_frames_and_lines_are_taken_only_whole() -> None:
     received = bytearray(b"a line")
     assert take_line(received) is None
@@ -126,7 +207,7 @@ def test_a_connection_is_kept_if_neither_end_tells_of_an_error_and_does_not_coun
         _fate(5, pod="talker-2"),
         _fate(6),
     ]
-    found = judge("planned", "plain", "ipv4", fates, {3: "timed out"}, lambda hello: hello.pod == "talker-2")
+    found = judge("planned", "plain", "ipv4", "tcp", fates, {3: "timed out"}, lambda hello: hello.pod == "talker-2")
     assert (found.held, found.kept, found.gone) == (4, 2, 2)
     assert found.failures == {"TALK: client: reset": 1, "TALK: server: timed out": 1}
     assert found.silences == [0.1, 0.3]
@@ -134,8 +215,8 @@ def test_a_connection_is_kept_if_neither_end_tells_of_an_error_and_does_not_coun
     json.dumps(found.as_json())
 
 
-def _outcome(event: str, way: str, kept: int, held: int = 100) -> Outcome:
-    return Outcome(event, way, "ipv4", held, kept, 0, {}, [0.2] * kept)
+def _outcome(event: str, way: str, kept: int, protocol: str = "tcp") -> Outcome:
+    return Outcome(event, way, "ipv4", protocol, 100, kept, 0, {}, [0.2] * kept)
 
 
 def test_changes_of_endpoints_are_one_row_together_and_one_each() -> None:
@@ -158,6 +239,13 @@ def test_what_is_kept_is_held_against_its_target_beside_the_other_ways() -> None
     ]
     row = next(row for row in connection_rows(outcomes) if row.name == "survive.ipv4.planned.kept_ratio")
     assert (row.value, row.holds, row.peer) == (0.98, False, {"plain": 0.1, "kube-proxy": 0.0})
+
+
+def test_flows_have_rows_of_their_own() -> None:
+    outcomes = [_outcome("planned", "survival", 100), _outcome("planned", "survival", 98, "udp")]
+    values = {row.name: row.value for row in connection_rows(outcomes)}
+    assert values["survive.ipv4.planned.kept_ratio"] == 1
+    assert values["survive.ipv4.planned.udp.kept_ratio"] == 0.98
 
 
 def test_the_ratio_of_throughput_is_the_worst_of_its_parts() -> None:

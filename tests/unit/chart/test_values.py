@@ -11,7 +11,6 @@ import jsonschema
 import pytest
 import yaml
 
-import heraldlb
 from heraldlb.forwarding.schedulers import ALIASES, Scheduler
 from tools.chart.__main__ import pages
 from tools.chart.values import UndocumentedError, documented
@@ -106,11 +105,6 @@ def test_a_value_without_a_sentence_above_it_is_named() -> None:
     for text in ("# A.\na:\n  b: 1\n", "# A.\na:\n  # B\n  b: 1\n", "# A.\na:\n  # B.\n\n  b: 1\n"):
         with pytest.raises(UndocumentedError, match=r"a\.b needs a sentence"):
             documented(text, schema)
-
-
-def test_chart_and_package_are_of_one_version() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert chart["appVersion"] == heraldlb.__version__
 
 
 def test_the_chart_asks_for_the_api_server_that_its_rules_need() -> None:

@@ -9,7 +9,9 @@ from typing import Final
 
 import pytest
 
+from heraldlb.api.ranges import Family
 from heraldlb.forwarding import survivaltables, tables, tracer
+from heraldlb.forwarding.actual import Names
 from heraldlb.forwarding.detour import Hop
 from heraldlb.forwarding.model import Backend, Candidate, Frontend, IPNetwork
 from heraldlb.forwarding.ranking import seats
@@ -62,7 +64,8 @@ def walk(rules: dict[str, tables.Table], start: str, slot: int) -> tuple[list[st
         [outcome] = tracer.trace({"ip": rules[path[-1]]}, sent, ())
         if outcome.gateway is None:
             return path, outcome
-        sent = replace(sent, station=station(path[-1]))
+        assert outcome.hops is not None
+        sent = replace(sent, station=station(path[-1]), hops=outcome.hops - 1)
         path.append(f"node-{str(outcome.gateway)[-1]}")
         assert len(path) <= 6, path
 
@@ -80,6 +83,20 @@ def test_a_new_flow_is_asked_about_at_all_of_its_ring_and_ends_at_the_first(
         assert path[-1] == ring[0]
         assert {start, *ring} == set(path)
         assert len(path) <= len(ring) + 2
+
+
+@pytest.mark.parametrize("start", NODES[:3])
+def test_a_third_that_has_not_heard_of_a_change_of_places_is_not_taken_for_the_last_that_was_asked(
+    start: str,
+) -> None:
+    ready = candidates(1, 2, 3)
+    for comer in set(NODES[:3]) - {start}:
+        before = tuple(replace(each, eligible=each.node != comer) for each in ready)
+        rules = {node: loaded(survival(node, ready if node == comer else before)) for node in NODES}
+        for slot, (was, becomes) in enumerate(zip(seats(before, SLOTS), seats(ready, SLOTS), strict=True)):
+            if was.ring[0] != becomes.ring[0]:
+                path, _ = walk(rules, start, slot)
+                assert was.ring[0] in path
 
 
 @pytest.mark.parametrize(("start", "lost"), [*permutations(NODES[:3], 2)])
@@ -148,6 +165,26 @@ def test_what_a_predecessor_left_is_taken_over_and_what_is_nobodys_has_no_effect
     expected = loaded(wanted)
     assert {name: made.maps[name] for name in expected.maps} == expected.maps
     assert {name: made.chains[name] for name in expected.chains} == expected.chains
+
+
+@pytest.mark.parametrize(("left", "kept"), [*permutations(range(len(STATES)), 2)])
+def test_what_a_predecessor_left_is_swept_away_and_nothing_else(left: int, kept: int) -> None:
+    wanted = STATES[kept]
+    steps = [*survivaltables.full(STATES[left]), *survivaltables.full(wanted)]
+    texts = [step.text for step in steps]
+    texts.append(survivaltables.leftovers(_names(tables.read("".join(texts))), wanted))
+    made = tables.read("".join(texts))
+    assert made == tables.read("".join(step.text for step in survivaltables.full(wanted)))
+    assert survivaltables.leftovers(_names(made), wanted) == ""
+
+
+def _names(made: dict[str, tables.Table]) -> dict[Family, Names]:
+    """As the kernel would tell them. nft tells maps, which have values, from sets."""
+    found: dict[Family, Names] = {}
+    for family, ip in (("IPv4", "ip"), ("IPv6", "ip6")):
+        sets = {name for name in made[ip].maps if name == "pods" or name.startswith(("node-", "sources-"))}
+        found[family] = Names(frozenset(made[ip].chains), frozenset(made[ip].maps.keys() - sets), frozenset(sets))  # type: ignore[index]
+    return found
 
 
 def test_a_lost_node_changes_a_few_rules_and_no_slots() -> None:

@@ -21,6 +21,7 @@ OLD, NEW = b"o" * 32, b"n" * 32
 PHASES = ((OLD,), (OLD, NEW), (NEW, OLD), (NEW,))
 MESSAGE = Message("b", 1, 1, Standing.SERVING)
 PATIENCE = 10.0
+NOW = 7.0
 
 
 class Agent:
@@ -38,7 +39,7 @@ class Agent:
         self.courier.send("b", MESSAGE)
         self.keys = received_with
         readable, _, _ = select.select(self.courier.sockets, [], [], PATIENCE)
-        return [message for each in readable for message in self.courier.receive(each)]
+        return [message for each in readable for message in self.courier.receive(each, NOW)]
 
 
 @pytest.fixture
@@ -62,3 +63,4 @@ def test_a_step_left_out_is_noticed_and_counted(agent: Agent) -> None:
     assert agent.exchange(PHASES[0], PHASES[3]) == []
     assert agent.exchange(PHASES[2], PHASES[0]) == []
     assert agent.counters.messages[BAD_SIGNATURE] == 2
+    assert agent.counters.refused == {BAD_SIGNATURE: NOW}

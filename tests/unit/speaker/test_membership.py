@@ -101,3 +101,16 @@ def test_what_a_peer_offered_last_is_told_once_it_lives_no_more(membership: Memb
     assert membership.last_offers("peer") == (OFFER,)
     assert not membership.last_offers("far")
     assert not membership.last_offers("nobody")
+
+
+def test_of_a_peer_it_is_told_whether_it_hears_us_and_when_anything_of_it_came(membership: Membership) -> None:
+    membership.receive(heartbeat(1, Echo(ME, 1)), 0.01)
+    membership.receive(heartbeat(2, Echo(ME, 1)), 0.02)
+    membership.expire(0.02 + TIMEOUT)
+    # It still sends, and no longer hears what we send.
+    membership.receive(heartbeat(3, Echo(ME, 1)), 0.5)
+    peer, far = sorted(membership.seen({"far"}), key=lambda each: each.name, reverse=True)
+    assert (peer.heard, peer.alive, peer.expected) == (False, False, True)
+    assert (peer.confirmed, peer.received) == (0.02, 0.5)
+    assert (far.heard, far.alive, far.expected) == (False, True, True)
+    assert (far.confirmed, far.received) == (None, None)

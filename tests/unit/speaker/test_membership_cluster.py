@@ -260,3 +260,20 @@ def test_a_key_that_others_do_not_accept_makes_a_node_dead(size: int) -> None:
     network.nodes["node-0"].keys = (b"x" * 32,)
     network.until_agreed(["node-0"], network.names[1:], limit=PARTING)
     assert network.refused
+
+
+def test_on_a_ring_the_neighbours_and_no_others_are_expected_to_be_heard_also_one_that_is_cut_off() -> None:
+    network = agreeing(RING)
+    me = network.nodes["node-0"].membership
+
+    def seen(trait: str) -> set[str]:
+        return {each.name for each in me.seen(me.members()) if getattr(each, trait)}
+
+    neighbours = seen("heard")
+    assert len(neighbours) == 2
+    assert seen("expected") == neighbours
+    lost = min(neighbours)
+    network.cut = {("node-0", lost), (lost, "node-0")}
+    network.run(3.0)
+    assert lost not in seen("heard")
+    assert seen("expected") == seen("heard") | {lost}, "it lives, and others hear it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,15 +42,23 @@ def findings(
 ) -> tuple[Finding, ...]:
     """Everything that a snapshot tells, what is wrong first."""
     found = [
-        *_processes(herald, snapshot),
-        *_pools(pools),
-        *_policies(snapshot),
-        *_services(services),
+        *of_controllers(snapshot, herald),
+        *of_agents(snapshot, herald),
+        *of_versions(herald),
+        *of_pools(pools),
+        *of_quarantines(pools),
+        *of_announcements(snapshot),
+        *of_services(services),
         *(
             Finding(Severity.NOTICE, kind, why, "ask for the right to read it")
             for kind, why in snapshot.unread.items()
         ),
     ]
+    return by_severity(found)
+
+
+def by_severity(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """What is wrong first, otherwise in their order."""
     return tuple(sorted(found, key=lambda finding: list(Severity).index(finding.severity)))
 
 
@@ -60,18 +68,10 @@ def listed(names: list[str]) -> str:
     return ", ".join(names[:LISTED]) + more
 
 
-def _processes(herald: Installation, snapshot: Snapshot) -> Iterator[Finding]:
+def of_controllers(snapshot: Snapshot, herald: Installation) -> Iterator[Finding]:
+    """Whether one acts, and which are not ready."""
     if "pods" in snapshot.unread:
         return
-    yield from _controllers(herald, known="leases" not in snapshot.unread)
-    yield from _agents(herald, [text(node, "metadata", "name") for node in snapshot.nodes])
-    if len(herald.versions) > 1:
-        message = f"versions {', '.join(herald.versions)} run side by side"
-        remedy = "if no upgrade is under way: kubectl rollout status of the DaemonSet and the Deployment"
-        yield Finding(Severity.NOTICE, "versions", message, remedy)
-
-
-def _controllers(herald: Installation, *, known: bool) -> Iterator[Finding]:
     if not herald.controllers:
         message = "no pod of it is in this cluster: nobody gives addresses to new Services"
         yield Finding(Severity.WRONG, "controller", message, "install the chart, or look at its Deployment")
@@ -81,12 +81,15 @@ def _controllers(herald: Installation, *, known: bool) -> Iterator[Finding]:
             others = any(each.ready for each in herald.controllers)
             yield _not_ready(pod, Severity.NOTICE if others else Severity.WRONG)
     leadership = herald.leadership
-    if known and (leadership is None or not leadership.holder or leadership.expired):
+    if "leases" not in snapshot.unread and (leadership is None or not leadership.holder or leadership.expired):
         message = "no replica acts: Services keep what they have, and no new ones are served"
         yield Finding(Severity.WRONG, "controller", message, _logs(herald.controllers[0]))
 
 
-def _agents(herald: Installation, nodes: list[str]) -> Iterator[Finding]:
+def of_agents(snapshot: Snapshot, herald: Installation) -> Iterator[Finding]:
+    """Which are not ready, and which nodes have none."""
+    if "pods" in snapshot.unread:
+        return
     if not herald.agents:
         message = "no pod of it is in this cluster: nobody announces addresses"
         yield Finding(Severity.WRONG, "agent", message, "install the chart, or look at its DaemonSet")
@@ -94,9 +97,18 @@ def _agents(herald: Installation, nodes: list[str]) -> Iterator[Finding]:
     for pod in herald.agents:
         if not pod.ready:
             yield _not_ready(pod, Severity.WRONG)
-    if bare := [name for name in sorted(nodes) if herald.agent_on(name) is None]:
+    names = sorted(text(node, "metadata", "name") for node in snapshot.nodes)
+    if bare := [name for name in names if herald.agent_on(name) is None]:
         message = f"{plural(len(bare), 'node')} without one, which announce nothing: {listed(bare)}"
         yield Finding(Severity.NOTICE, "agent", message, "if that is not meant: the DaemonSet's tolerations")
+
+
+def of_versions(herald: Installation) -> Iterator[Finding]:
+    """Whether controllers and agents agree."""
+    if len(herald.versions) > 1:
+        message = f"versions {', '.join(herald.versions)} run side by side"
+        remedy = "if no upgrade is under way: kubectl rollout status of the DaemonSet and the Deployment"
+        yield Finding(Severity.NOTICE, "versions", message, remedy)
 
 
 def _not_ready(pod: Instance, severity: Severity) -> Finding:
@@ -114,7 +126,8 @@ def _logs(pod: Instance) -> str:
     return f"kubectl logs -n {pod.pod.namespace} {pod.pod.name} -c {component}"
 
 
-def _pools(report: PoolsReport) -> Iterator[Finding]:
+def of_pools(report: PoolsReport) -> Iterator[Finding]:
+    """What the controller says of them."""
     if not report.pools:
         message = "there is no AddressPool, so there is nothing to give"
         remedy = "create one that lists addresses of your network which nobody else uses"
@@ -124,12 +137,19 @@ def _pools(report: PoolsReport) -> Iterator[Finding]:
         for problem in pool.problems:
             severity = Severity.WRONG if problem.kind == READY else Severity.NOTICE
             yield Finding(severity, subject, problem.message, f"kubectl describe addresspool {pool.name}")
+
+
+def of_quarantines(report: PoolsReport) -> Iterator[Finding]:
+    """Addresses that nobody is given, since other hosts have them."""
+    for pool in report.pools:
         if pool.quarantined:
             message = f"other hosts answer for {listed(list(pool.quarantined))}"
-            yield Finding(Severity.NOTICE, subject, message, f"kubectl describe addresspool {pool.name}")
+            remedy = f"kubectl describe addresspool {pool.name}"
+            yield Finding(Severity.NOTICE, f"pool {pool.name}", message, remedy)
 
 
-def _policies(snapshot: Snapshot) -> Iterator[Finding]:
+def of_announcements(snapshot: Snapshot) -> Iterator[Finding]:
+    """What the controller says of L2Announcements."""
     for raw in snapshot.announcements:
         ready: Raw = condition_of(entries(raw, "status", "conditions"), "Ready")
         if text(ready, "status") == "False":
@@ -138,7 +158,7 @@ def _policies(snapshot: Snapshot) -> Iterator[Finding]:
             yield Finding(Severity.WRONG, f"l2announcement {name}", text(ready, "message"), remedy)
 
 
-def _services(report: ServicesReport) -> Iterator[Finding]:
+def of_services(report: ServicesReport) -> Iterator[Finding]:
     """One for all Services of one state and reason: of a thousand that wait, the cause is one."""
     groups: dict[tuple[State, str], list[ServiceReport]] = {}
     for each in report.wrong:

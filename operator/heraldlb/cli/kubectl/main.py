@@ -28,6 +28,9 @@ COMMANDS: Final[Mapping[str, Listed]] = {
     ),
     "pools": Listed("heraldlb.cli.kubectl.pools.command", "Address pools, and how full they are."),
     "explain": Listed("heraldlb.cli.kubectl.explain.command", "The story of one Service, from request to packet."),
+    "doctor": Listed(
+        "heraldlb.cli.kubectl.doctor.command", "What breaks load balancing on layer 2, and how to set it right."
+    ),
     "plan": Listed("heraldlb.cli.kubectl.plan.command", "What an edit of pools would do, before it is applied."),
     "migrate": Listed("heraldlb.cli.kubectl.migrate.command", "From MetalLB, Cilium or kube-vip to Herald."),
 }

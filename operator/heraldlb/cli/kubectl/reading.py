@@ -54,15 +54,21 @@ _NEEDED: Final = {*_OURS, "services"}
 """Kinds without which there is nothing to tell."""
 
 
-async def read(api: Api, *kinds: str, narrowed: Mapping[str, Mapping[str, str]] | None = None) -> Snapshot:
+async def read(
+    api: Api, *kinds: str, narrowed: Mapping[str, Mapping[str, str]] | None = None, namespace: str = ""
+) -> Snapshot:
     """A snapshot with these kinds, named as the fields of Snapshot; `leases` only with `pods`.
 
-    `narrowed`: selectors to list a kind with instead of the usual ones. What these credentials may not read is told
-    in `unread`, unless nothing can be said without it. Raises CommandError, ApiError, ApiUnavailableError.
+    `narrowed`: selectors to list a kind with instead of the usual ones. `namespace`: the only one whose Services
+    are listed. What these credentials may not read is told in `unread`, unless nothing can be said without it.
+    Raises CommandError, ApiError, ApiUnavailableError.
     """
     at_once = [kind for kind in kinds if kind != "leases"]
     selectors = narrowed or {}
-    listed = await asyncio.gather(*(_list(api, kind, selectors.get(kind)) for kind in at_once))
+    # By path: with the field selector metadata.namespace the API server ends a list before its last page.
+    places = {"services": namespace}
+    lists = (_list(api, kind, selectors.get(kind), places.get(kind, "")) for kind in at_once)
+    listed = await asyncio.gather(*lists)
     found = dict(zip(at_once, listed, strict=True))
     if "leases" in kinds:
         found["leases"] = await _leases(api, found.get("pods") or ())
@@ -78,10 +84,12 @@ async def _leases(api: Api, pods: tuple[Raw, ...]) -> tuple[Raw, ...] | None:
     return None if None in found else tuple(lease for leases in found for lease in leases or ())
 
 
-async def _list(api: Api, kind: str, narrowed: Mapping[str, str] | None) -> tuple[Raw, ...] | None:
+async def _list(
+    api: Api, kind: str, narrowed: Mapping[str, str] | None, namespace: str = ""
+) -> tuple[Raw, ...] | None:
     resource, usual = _READS[kind]
     try:
-        items, _ = await api.list(resource, usual if narrowed is None else narrowed)
+        items, _ = await api.list(resource, usual if narrowed is None else narrowed, namespace)
     except ApiError as error:
         if error.not_found and kind in _OURS:
             raise CommandError(

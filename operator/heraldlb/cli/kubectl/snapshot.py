@@ -50,13 +50,20 @@ def controller_view(snapshot: Snapshot) -> ControllerView:
     return view
 
 
-def agent_view(snapshot: Snapshot) -> AgentView:
-    """The snapshot as an agent knows the cluster, but for which of its peers live."""
+def agent_view(snapshot: Snapshot, known: ControllerView | None = None) -> AgentView:
+    """The snapshot as an agent knows the cluster, but for which of its peers live.
+
+    `known`: the controller's view of the same snapshot. What both read is taken from there, not parsed again: of
+    ten thousand Services that takes a second.
+    """
     view = AgentView()
-    _fill(view.services, snapshot.services)
+    if known is not None:
+        view.services, view.nodes, view.records = known.services, known.nodes, known.records
+    else:
+        _fill(view.services, snapshot.services)
+        _fill(view.nodes, snapshot.nodes)
+        _fill(view.records, snapshot.records)
     _fill(view.slices, snapshot.slices)
-    _fill(view.nodes, snapshot.nodes)
-    _fill(view.records, snapshot.records)
     _fill(view.announcements, snapshot.announcements)
     view.index()
     return view

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from heraldlb.agent.announceable import rules
 from heraldlb.api.objects import NamespacedName, text
+from heraldlb.api.serviceaddress import record_key
 from heraldlb.api.services import Service, parse_service
 from heraldlb.cli.kubectl.explain.advice import advice
 from heraldlb.cli.kubectl.explain.allocation import (
@@ -58,7 +59,9 @@ def subject(snapshot: Snapshot, key: NamespacedName) -> Service | None:
 
 def others(snapshot: Snapshot, service: Service) -> tuple[NamespacedName, ...]:
     """Other Services that hold an address of this one: their endpoints count for announcing, too."""
-    return sharers(service.ingress, controller_view(snapshot), service)
+    names = {record_key(address).name for address in service.ingress}
+    records = tuple(raw for raw in snapshot.records if text(raw, "metadata", "name") in names)
+    return sharers(service.ingress, controller_view(Snapshot(snapshot.now, records=records)), service)
 
 
 def informants(report: StoryReport, herald: Installation) -> list[str]:
@@ -70,7 +73,8 @@ def informants(report: StoryReport, herald: Installation) -> list[str]:
 
 def story(snapshot: Snapshot, service: Service) -> StoryReport:
     """The story from a snapshot with every kind, before any agent was asked."""
-    cluster, view, herald = controller_view(snapshot), agent_view(snapshot), installation(snapshot)
+    cluster, herald = controller_view(snapshot), installation(snapshot)
+    view = agent_view(snapshot, cluster)
     settings = herald.controller_settings
     under = rules(view, ignore_exclude_label=herald.ignores_exclude_label, ignore_cordon=herald.ignores_cordon)
     records = (cluster.record(address) for address in service.ingress)

@@ -31,12 +31,16 @@ _CONFIG_MAPS: Final = ("config", "metallb", "metallb-config", "kubevip")
 
 async def read_foreign(api: Api) -> list[Document]:
     """Every object of other load balancers that there is. Raises ApiError, ApiUnavailableError."""
-    lists = [_newest(api, group, versions, plural) for group, versions, plurals in _OBJECTS for plural in plurals]
+    lists = [newest(api, group, versions, plural) for group, versions, plurals in _OBJECTS for plural in plurals]
     found = await asyncio.gather(*lists, *(_config_maps(api, name) for name in _CONFIG_MAPS))
     return [document for documents in found for document in documents]
 
 
-async def _newest(api: Api, group: str, versions: Sequence[str], plural: str) -> list[Document]:
+async def newest(api: Api, group: str, versions: Sequence[str], plural: str) -> list[Document]:
+    """The objects of a kind, in the first of these versions that is served; none where none is.
+
+    Raises ApiError, ApiUnavailableError.
+    """
     for version in versions:
         try:
             items, _ = await api.list(Resource(group, version, plural), {})

@@ -73,7 +73,8 @@ class PoolsReport:
 def pools_report(snapshot: Snapshot) -> PoolsReport:
     """The report of a snapshot with `pools`."""
     specs = {text(raw, "metadata", "name"): mapping(raw, "spec") for raw in snapshot.pools}
-    pools = sorted(controller_view(snapshot).pools.values(), key=lambda pool: pool.spec.order)
+    view = controller_view(Snapshot(snapshot.now, pools=snapshot.pools))
+    pools = sorted(view.pools.values(), key=lambda pool: pool.spec.order)
     return PoolsReport(tuple(_pool(pool, specs[pool.spec.name]) for pool in pools), snapshot.now)
 
 

@@ -41,7 +41,7 @@ def command(ctx: click.Context, target: Target, output: Format, namespace: str, 
     async def work(api: Api, _: str) -> ServicesReport:
         from heraldlb.cli.kubectl.reading import read
 
-        return services_report(await read(api, "services", "records", "pods"), namespace)
+        return services_report(await read(api, "services", "records", "pods", namespace=namespace), namespace)
 
     report = session.run(target, work)
     show(ServicesReport(report.wrong, report.now) if wrong else report, output, render)

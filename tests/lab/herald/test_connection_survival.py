@@ -25,6 +25,14 @@ def _survives(node: Host) -> bool:
     return all("goto translate-tcp-80" in node.exec(each, check=False).stdout for each in maps)
 
 
+def _sees_clients(client: Host, address: str, seen: str) -> bool:
+    """Whether connections to it survive: endpoints see who the client is, on whichever node they are."""
+    try:
+        return all(f"you are {seen}\n" in client.http_get(address, 80, timeout=2.0) for _ in range(SESSIONS))
+    except OSError:
+        return False
+
+
 def test_sessions_with_living_pods_outlive_the_node_that_announces(herald: Product, namespace: str) -> None:
     herald.run(namespace, replicas=len(herald.lab.nodes))
     kept = service("web", namespace)
@@ -38,7 +46,11 @@ def test_sessions_with_living_pods_outlive_the_node_that_announces(herald: Produ
     with ExitStack() as stack:
         living = []
         for address, seen in zip(exposed.addresses, (client.ipv4, client.ipv6), strict=True):
-            herald.fetch(address)
+            wait_for(
+                f"{address} to be served so by every node",
+                lambda address=address, seen=seen: _sees_clients(client, address, str(seen)),  # type: ignore[misc]
+                PATIENCE,
+            )
             sessions = [stack.enter_context(Session(client, address)) for _ in range(SESSIONS)]
             assert all(f"you are {seen}\n".encode() in each.first for each in sessions)
             living += [each for each in sessions if f" on {announcer},".encode() not in each.first]

@@ -22,7 +22,7 @@ from pyroute2.dhcp.enums.dhcp import MessageType, Option
 from heraldlb.examination.facts import LinkFacts
 from heraldlb.examination.survey import DhcpOffer
 from heraldlb.speaker.bpf import LOAD_BYTE, LOAD_HALF, OURS, Field, Pattern
-from heraldlb.speaker.ethernet import BROADCAST, HEADER_SIZE, EthernetHeader, format_mac
+from heraldlb.speaker.ethernet import BROADCAST, HEADER_SIZE, EthernetHeader, format_mac, parse_mac
 from heraldlb.speaker.sockets import attach_filter, open_packet_socket
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ async def ask_servers(link: LinkFacts) -> tuple[DhcpOffer, ...]:
     loop = asyncio.get_running_loop()
     with open_packet_socket(link.name, _ETHERTYPE_IPV4) as opened:
         attach_filter(opened, REPLIES, ((number, number),))
-        opened.send(discovery(bytes.fromhex(link.mac.replace(":", "")), number))
+        opened.send(discovery(parse_mac(link.mac), number))
         with suppress(TimeoutError):
             async with asyncio.timeout(LISTEN):
                 for _ in range(MAX_REPLIES):

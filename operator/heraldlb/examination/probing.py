@@ -14,7 +14,7 @@ from heraldlb.examination.neighbours import claim, question
 from heraldlb.examination.survey import Answerer
 from heraldlb.speaker.bpf import ARP_PATTERN, NDP_PATTERN, cover
 from heraldlb.speaker.constants import FILTER_RANGES
-from heraldlb.speaker.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV6, format_mac
+from heraldlb.speaker.ethernet import ETHERTYPE_ARP, ETHERTYPE_IPV6, format_mac, parse_mac
 from heraldlb.speaker.sockets import attach_filter, open_packet_socket
 
 ROUNDS: Final = 3
@@ -42,7 +42,7 @@ async def probe(link: LinkFacts, addresses: Collection[IPAddress]) -> frozenset[
 
     Takes a second, and for each hundred addresses one and a half more. Raises OSError.
     """
-    mac = bytes.fromhex(link.mac.replace(":", ""))
+    mac = parse_mac(link.mac)
     found: dict[IPAddress, set[bytes]] = {address: set() for address in addresses}
 
     def heard(address: IPAddress, station: bytes) -> None:

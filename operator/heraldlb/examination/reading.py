@@ -12,19 +12,16 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
-from heraldlb.api.ranges import IPAddress
+from heraldlb.api.ranges import FAMILIES, IPAddress
 from heraldlb.examination.facts import LinkFacts
 from heraldlb.examination.links import Surroundings, describe, is_told
 from heraldlb.examination.sysctl import path
-from heraldlb.forwarding.rtnetlink import route_to, rtnetlink
+from heraldlb.forwarding.rtnetlink import address_in, default_route, rtnetlink
 from heraldlb.speaker.interfaces import Link
 from heraldlb.speaker.links import LinkMonitor
 
 _SKIP_STATISTICS: Final = 8
 """RTEXT_FILTER_SKIP_STATS: counters are most of what the kernel says of a link, and of no use here."""
-
-_OUTSIDE: Final = (ip_address("192.0.2.1"), ip_address("2001:db8::1"))
-"""Of networks that only documents use (RFC 5737, RFC 3849), so that no route but the default one leads there."""
 
 
 def known_links() -> tuple[Link, ...]:
@@ -78,16 +75,14 @@ def read_settings(names: Iterable[str], proc_sys: Path = Path("/proc/sys")) -> M
 def _addresses(netlink: Any) -> dict[int, list[IPAddress]]:
     found: dict[int, list[IPAddress]] = defaultdict(list)
     for message in netlink.get_addr():
-        # On a point-to-point link IFA_ADDRESS is the far end.
-        text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-        found[message["index"]].append(ip_address(text))
+        found[message["index"]].append(address_in(message))
     return found
 
 
 def _gateways(netlink: Any) -> dict[int, list[IPAddress]]:
     found: dict[int, list[IPAddress]] = defaultdict(list)
-    for outside in _OUTSIDE:
-        route = route_to(netlink, outside)
+    for family in FAMILIES:
+        route = default_route(netlink, family)
         gateway = route.get_attr("RTA_GATEWAY") if route is not None else None
         if gateway is not None:
             found[route.get_attr("RTA_OIF")].append(ip_address(gateway))

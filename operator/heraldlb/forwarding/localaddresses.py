@@ -7,12 +7,12 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Final
 
 from pyroute2 import IPRoute
 
 from heraldlb.api.ranges import IPAddress
+from heraldlb.forwarding.rtnetlink import address_in, notifications
 
 _ADDRESSES_CHANGED: Final = 0x10 | 0x100
 """RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR."""
@@ -24,16 +24,12 @@ _SETTLE: Final = 0.1
 def read() -> frozenset[IPAddress]:
     """Every address of every interface. Blocks: not for an event loop. Raises OSError."""
     with IPRoute() as netlink:
-        # The address of the other end of a link stands in IFA_ADDRESS, where there is one.
-        texts = (message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS") for message in netlink.get_addr())
-        return frozenset(ip_address(text) for text in texts)
+        return frozenset(map(address_in, netlink.get_addr()))
 
 
 def subscribe() -> socket.socket:
     """A socket on which the kernel tells of changes, in the network namespace of the calling thread."""
-    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-    sock.bind((0, _ADDRESSES_CHANGED))
-    return sock
+    return notifications(_ADDRESSES_CHANGED)
 
 
 class LocalAddresses:

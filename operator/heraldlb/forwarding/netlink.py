@@ -1,6 +1,6 @@
 """The edge to netfilter's netlink: a socket, and what the kernel answers through it. Needs CAP_NET_ADMIN.
 
-Everything blocks, for `PATIENCE` at most without a word from the kernel: not for an event loop.
+Everything but `received` blocks, for `PATIENCE` at most without a word from the kernel: not for an event loop.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from heraldlb.forwarding import nfnetlink as nl
 
 DATAGRAM: Final = 1 << 18
 """Bytes offered to the kernel for each datagram; it fills what the memory of one message allows."""
+
+NOTIFICATION: Final = 1 << 16
+"""Bytes offered for each datagram that comes unasked."""
+
+_AT_ONCE: Final = 256
+"""Notifications read in one turn of an event loop."""
 
 PATIENCE: Final = 10.0
 """Seconds for one answer of the kernel."""
@@ -56,3 +62,19 @@ def dump(sock: socket.socket, request: bytes) -> Iterator[nl.Message]:
         yield message
     if interrupted:
         raise InterruptedError(errno.EINTR, "others changed what was being read")
+
+
+def received(sock: socket.socket) -> Iterator[bytes | None]:
+    """Notifications that there are to read, of any netlink protocol; None where something was lost. Raises OSError.
+
+    `sock` does not block.
+    """
+    for _ in range(_AT_ONCE):
+        try:
+            yield sock.recv(NOTIFICATION)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            yield None

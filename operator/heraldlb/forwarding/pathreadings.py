@@ -5,21 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
 
-from heraldlb.api.ranges import FAMILIES, Family, IPAddress
+from heraldlb.api.ranges import FAMILIES, Family
 from heraldlb.forwarding import fibrules
 from heraldlb.forwarding.overlay import Tunnel
 from heraldlb.forwarding.pathfindings import Readings
-from heraldlb.forwarding.rtnetlink import route_to, rtnetlink
-
-_OUTSIDE: Final[dict[Family, IPAddress]] = {
-    "IPv4": ip_address("192.0.2.1"),
-    "IPv6": ip_address("2001:db8::1"),
-}
-"""Of networks that only documents use (RFC 5737, RFC 3849), so that no route but the default one leads there."""
+from heraldlb.forwarding.rtnetlink import default_route, rtnetlink
 
 
 def read(
@@ -41,9 +33,7 @@ def read(
         rp_filter={name: _rp_filter(proc_sys, name) for name in by["IPv4"]},
         ipv6_filter=strict,
         ipv6_interfaces=by["IPv6"],
-        client_interfaces={
-            family: frozenset(_named(names, _interface_to(_OUTSIDE[family]))) for family in FAMILIES
-        },
+        client_interfaces={family: frozenset(_named(names, found)) for family, found in _to_clients().items()},
         tunnel_mtu=tunnel.mtu if tunnel is not None else None,
         tunnel_families=frozenset(families),
     )
@@ -57,11 +47,11 @@ def _rp_filter(proc_sys: Path, interface: str) -> int:
         return 0
 
 
-def _interface_to(host: IPAddress) -> Iterator[int]:
+def _to_clients() -> dict[Family, list[int]]:
     with rtnetlink() as netlink:
-        route = route_to(netlink, host)
-        if route is not None and (index := route.get_attr("RTA_OIF")) is not None:
-            yield index
+        routes = {family: default_route(netlink, family) for family in FAMILIES}
+    found = {family: route.get_attr("RTA_OIF") if route is not None else None for family, route in routes.items()}
+    return {family: [] if index is None else [index] for family, index in found.items()}
 
 
 def _named(names: Mapping[int, str], indexes: Iterable[int]) -> Iterator[str]:

@@ -1,16 +1,23 @@
-"""pyroute2 with errors that callers expect."""
+"""rtnetlink(7): pyroute2 with errors that callers expect, and what is asked in several places."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, Final
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from heraldlb.api.ranges import IPAddress
+from heraldlb.api.ranges import Family, IPAddress
+
+_OUTSIDE: Final[dict[Family, IPAddress]] = {
+    "IPv4": ip_address("192.0.2.1"),
+    "IPv6": ip_address("2001:db8::1"),
+}
+"""Of networks that only documents use (RFC 5737, RFC 3849), so that no route but the default one leads there."""
 
 
 @contextmanager
@@ -31,3 +38,22 @@ def route_to(netlink: Any, host: IPAddress) -> Any:
     except NetlinkError:
         return None
     return route
+
+
+def default_route(netlink: Any, family: Family) -> Any:
+    """The route out of all networks that the node knows; None where there is none."""
+    return route_to(netlink, _OUTSIDE[family])
+
+
+def address_in(message: Any) -> IPAddress:
+    """The node's own address, of a message of one."""
+    # On a point-to-point link IFA_ADDRESS is the far end.
+    return ip_address(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
+
+
+def notifications(groups: int) -> socket.socket:
+    """A socket on which the kernel tells of changes of these groups (RTMGRP_*), in the network namespace of the
+    calling thread. It does not block. Raises OSError."""
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+    sock.bind((0, groups))
+    return sock

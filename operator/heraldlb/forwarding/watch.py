@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import errno
 import logging
 import socket
 import struct
@@ -19,7 +18,7 @@ from heraldlb.forwarding import nfnetlink as nl
 from heraldlb.forwarding import nftmessages as nf
 from heraldlb.forwarding import tablefilter
 from heraldlb.forwarding.frame import TABLE
-from heraldlb.forwarding.netlink import OpenSocket, open_socket
+from heraldlb.forwarding.netlink import OpenSocket, open_socket, received
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +26,6 @@ _GROUP: Final = 7
 """NFNLGRP_NFTABLES."""
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _ATTACH_FILTER: Final = 26
-_DATAGRAM: Final = 1 << 16
-_TRIES: Final = 256
-"""Datagrams read in one turn of the event loop."""
 _REOPEN: Final = 1.0
 """Seconds before a socket that failed is replaced."""
 
@@ -71,7 +67,7 @@ class TableWatch:
             while True:
                 await readable.wait()
                 readable.clear()
-                self._call({table for datagram in _received(sock) for table in self._touched(datagram)})
+                self._call({table for datagram in received(sock) for table in self._touched(datagram)})
         finally:
             loop.remove_reader(sock)
 
@@ -90,19 +86,6 @@ class TableWatch:
         for table in tables:
             for callback in self._callbacks.get(table, ()):
                 callback()
-
-
-def _received(sock: socket.socket) -> Iterator[bytes | None]:
-    """What there is to read; None where something was lost. Raises OSError."""
-    for _ in range(_TRIES):
-        try:
-            yield sock.recv(_DATAGRAM)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            yield None
 
 
 def attach(sock: socket.socket) -> None:

@@ -6,25 +6,23 @@ The kernel says so itself. Reads, never writes.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from heraldlb.api.ranges import IPAddress
 from heraldlb.forwarding import nfnetlink as nl
+from heraldlb.forwarding.netlink import received
+from heraldlb.forwarding.rtnetlink import notifications
 
 log = logging.getLogger(__name__)
 
 _GROUPS: Final = 0x1 | 0x4 | 0x40 | 0x400
 """RTMGRP_LINK, RTMGRP_NEIGH, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE."""
 
-_DATAGRAM: Final = 1 << 16
-_TRIES: Final = 256
-"""Datagrams read in one turn of the event loop."""
 
 # include/uapi/linux: rtnetlink.h, neighbour.h
 _NEW_NEIGHBOUR, _DELETE_NEIGHBOUR = 28, 29
@@ -45,9 +43,7 @@ class Neighbour(NamedTuple):
 
 def subscribe() -> socket.socket:
     """A socket on which the kernel tells of changes, in the network namespace of the calling thread."""
-    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-    sock.bind((0, _GROUPS))
-    return sock
+    return notifications(_GROUPS)
 
 
 class WayWatch:
@@ -81,7 +77,7 @@ class WayWatch:
 
     def _take(self, sock: socket.socket) -> None:
         try:
-            if any(self._matters(datagram) for datagram in _received(sock)):
+            if any(self._matters(datagram) for datagram in received(sock)):
                 self._changed()
         except OSError as error:
             log.warning("changes of routes and neighbours are not told for now: %s", error)
@@ -97,19 +93,6 @@ class WayWatch:
             if found is not None and self._is_news(found):
                 return True
         return False
-
-
-def _received(sock: socket.socket) -> Iterator[bytes | None]:
-    """What there is to read; None where something was lost. Raises OSError."""
-    for _ in range(_TRIES):
-        try:
-            yield sock.recv(_DATAGRAM)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            yield None
 
 
 def _neighbour(message: nl.Message) -> Neighbour | None:

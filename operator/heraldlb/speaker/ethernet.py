@@ -49,3 +49,8 @@ def is_unicast(mac: bytes) -> bool:
 def format_mac(mac: bytes) -> str:
     """The usual text form, `02:00:00:00:00:01`."""
     return mac.hex(":")
+
+
+def parse_mac(text: str) -> bytes:
+    """Of that form; empty of an empty text. Raises ValueError."""
+    return bytes.fromhex(text.replace(":", ""))

@@ -14,6 +14,7 @@ from pyroute2.netlink import rtnl
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from heraldlb.speaker import routes
+from heraldlb.speaker.ethernet import parse_mac
 from heraldlb.speaker.interfaces import Link, Prefix
 from heraldlb.speaker.routes import OnLinkRoute
 
@@ -145,7 +146,7 @@ class LinkMonitor:
 
     def _link(self, message: Any) -> Link:
         flags = message["flags"]
-        mac = bytes.fromhex((message.get_attr("IFLA_ADDRESS") or "").replace(":", ""))
+        mac = parse_mac(message.get_attr("IFLA_ADDRESS") or "")
         info = message.get_attr("IFLA_LINKINFO")
         role = info.get_attr("IFLA_INFO_SLAVE_KIND") if info is not None else None
         return Link(

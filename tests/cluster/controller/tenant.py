@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -276,6 +276,13 @@ class Tenant:
         """Every write to the tenant's Services after the version `since`."""
         marker = {"metadata": {"name": "marker"}, "spec": {"ports": [{"port": 1}]}}
         return self.api.history(services_of(self.namespace), since, marker)
+
+    def assert_kept(self, shown: Mapping[str, Sequence[str]], since: int) -> None:
+        """Each of these Services has shown these addresses at every write after the version `since`, not at the end
+        only."""
+        for change in self.service_history(since):
+            if change.name in shown:
+                assert shown_by(change.object) == list(shown[change.name]), change.name
 
     def write_record(self, address: str, pool: str, name: str) -> None:
         """Record an address for a Service, as a controller does that gets no further."""

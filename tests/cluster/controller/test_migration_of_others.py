@@ -13,7 +13,7 @@ import yaml
 
 from lab.api_server import ApiServer
 from tests.cluster.controller.replicas import Replicas
-from tests.cluster.controller.tenant import Tenant, shown_by
+from tests.cluster.controller.tenant import Tenant
 from tests.cluster.controller.test_migration import about, herald
 from tests.foreign import cilium, cilium_definitions, kube_vip
 
@@ -111,9 +111,7 @@ def test_no_service_changes_its_address_to_herald(
         replicas.only()
         for name in before:
             tenant.await_condition(name, "True", "AddressAssigned")
-        for change in tenant.service_history(since):
-            if change.name in before:
-                assert shown_by(change.object) == before[change.name], change.name
+        tenant.assert_kept(before, since)
         assert tenant.holders(tenant.ipv4(12)) == ["shares-1", "shares-2"]
     finally:
         announcements = [each["metadata"]["name"] for each in objects if each["kind"] == "L2Announcement"]

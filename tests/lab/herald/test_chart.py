@@ -71,8 +71,7 @@ class Release:
 
     def pods(self, component: str) -> set[str]:
         """UIDs."""
-        selector = f"{OWN},app.kubernetes.io/component={component}"
-        return {pod["metadata"]["uid"] for pod in self.lab.items("pods", f"--namespace={NAMESPACE}", selector)}
+        return {pod["metadata"]["uid"] for pod in self._pods(component)}
 
     def key(self) -> str:
         secret = self.lab.get("secret", f"{RELEASE}-heraldlb-membership", f"--namespace={NAMESPACE}")
@@ -98,9 +97,7 @@ class Release:
             return math.inf if since is None else since
 
         def available() -> bool:
-            selector = f"{OWN},app.kubernetes.io/component=agent"
-            pods = self.lab.items("pods", f"--namespace={NAMESPACE}", selector)
-            return max(map(ready_since, pods), default=math.inf) + seconds < time.time()
+            return max(map(ready_since, self._pods("agent")), default=math.inf) + seconds < time.time()
 
         wait_for("the agents to be available", available, seconds + PATIENCE)
 
@@ -111,6 +108,10 @@ class Release:
             return [name for name in self.left() if "-crds" in name or "-test" in name]
 
         wait_for("hooks to be gone", lambda: not there())
+
+    def _pods(self, component: str) -> list[Body]:
+        selector = f"{OWN},app.kubernetes.io/component={component}"
+        return self.lab.items("pods", f"--namespace={NAMESPACE}", selector)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from heraldlb.kube import metrics
+from heraldlb.kube.sockets import Sockets
 
 REQUEST_TIMEOUT = 10.0
 """Seconds for one call. Longer than any healthy answer; short enough to notice a server that has gone."""
@@ -99,11 +101,22 @@ class _Answer:
     date: str
 
 
+class _Rest(RESTClientObject):  # type: ignore[misc]
+    def __init__(self, configuration: Configuration, sockets: Sockets) -> None:
+        super().__init__(configuration)
+        self._sockets = sockets
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, socket_factory=self._sockets.open)
+
+
 class Api:
     """An open connection. Usable from one event loop; safe for concurrent calls."""
 
     def __init__(self, configuration: Configuration) -> None:
+        self._sockets = Sockets()
         self._client = ApiClient(configuration)
+        self._client.rest_client = _Rest(configuration, self._sockets)
         self._answered = -float("inf")
 
     async def __aenter__(self) -> Self:
@@ -111,6 +124,7 @@ class Api:
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
+        await self._sockets.close()
 
     @property
     def last_answer(self) -> float:

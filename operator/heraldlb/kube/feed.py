@@ -31,6 +31,7 @@ from heraldlb.kube import metrics
 from heraldlb.kube.client import Api, ApiError, ApiUnavailableError, Resource
 from heraldlb.kube.mirror import Change, Mirror
 from heraldlb.kube.pulses import Pulses
+from heraldlb.kube.stop import Stop
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Feed:
         self._through_kopf = {each.resource: each for each in subscriptions if not each.direct}
         self._events: deque[tuple[Subscription, str | None, dict[str, Any]]] = deque()
         self._drain_scheduled = False
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._thread: threading.Thread | None = None
         self._relists = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,8 +108,9 @@ class Feed:
             if subscription.direct:
                 watching = self._watch_directly(subscription, listing.result())
                 self._tasks.append(loop.create_task(watching, name=f"watch {subscription.resource}"))
-        self._thread = threading.Thread(target=self._watch, args=(loop,), name="kopf", daemon=True)
-        self._thread.start()
+        if self._through_kopf:
+            self._thread = threading.Thread(target=self._watch, args=(loop,), name="kopf", daemon=True)
+            self._thread.start()
         self._tasks.append(loop.create_task(self._keep_complete(), name="relist"))
 
     async def close(self) -> None:

@@ -9,23 +9,23 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import aiohttp
 import kopf
 from kubernetes.aio.client import Configuration
 
 from heraldlb.kube.client import Resource
+from heraldlb.kube.sockets import Sockets
+from heraldlb.kube.stop import Stop
 
 log = logging.getLogger(__name__)
 
 RESTART_PERIOD = 1.0
-"""Seconds before Kopf is started again."""
+"""Seconds before Kopf is started again, or asks for credentials again."""
 
 STREAM_SECONDS = 100
 """Seconds after which the server ends a watch and Kopf begins another: so often we see that it is at work."""
@@ -56,13 +56,15 @@ def watch(
     emit: Emit,
     signs: Signs,
     restarted: Callable[[], None],
-    stop: threading.Event,
+    stop: Stop,
 ) -> None:
     """Watch the kinds until `stop` is set. Blocks; `emit` and `restarted` are called in this thread."""
     while not stop.is_set():
         signs.tried()
         try:
             asyncio.run(_operate(configuration, selectors, emit, signs, stop))
+        except asyncio.CancelledError:
+            log.debug("the watch layer was stopped")
         except Exception:
             log.exception("the watch layer ended; starting it again")
         if stop.wait(RESTART_PERIOD):
@@ -75,22 +77,48 @@ async def _operate(
     selectors: Mapping[Resource, Mapping[str, str]],
     emit: Emit,
     signs: Signs,
-    stop: threading.Event,
+    stop: Stop,
 ) -> None:
-    sessions: WeakSet[aiohttp.ClientSession] = WeakSet()
+    sessions = _Sessions()
     try:
-        await kopf.operator(
+        tasks = await kopf.spawn_tasks(
             registry=_registry(configuration, selectors, emit, signs, sessions),
             settings=_settings(selectors),
             identity=_IDENTITY,
             standalone=True,
             clusterwide=True,
-            stop_flag=stop,
         )
+        # Not by a flag of Kopf's: it would be waited for in a thread, also after Kopf has ended by itself.
+        with stop.cancels():
+            await kopf.run_tasks(tasks)
     finally:
-        # Kopf closes those that it has used; here also those that came too late for that.
-        for session in list(sessions):
-            await session.close()
+        await sessions.close()
+
+
+class _Sessions:
+    """Those of one run of Kopf, which closes those that it has used, but not one that came too late for that."""
+
+    def __init__(self) -> None:
+        self._made: list[aiohttp.ClientSession] = []
+        self._sockets = Sockets()
+
+    def open(self, info: kopf.ConnectionInfo, tracing: aiohttp.TraceConfig) -> aiohttp.ClientSession:
+        """What Kopf itself would make of the credentials, and with an ear of ours."""
+        connector = aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context(), socket_factory=self._sockets.open)
+        session = aiohttp.ClientSession(
+            connector=connector,
+            headers=info.as_http_headers(),
+            proxy=info.proxy_url,
+            trace_configs=[tracing],
+        )
+        self._made = [*(each for each in self._made if not each.closed), session]
+        return session
+
+    async def close(self) -> None:
+        """When Kopf has ended."""
+        for each in self._made:
+            await each.close()
+        await self._sockets.close()
 
 
 def _registry(
@@ -98,18 +126,18 @@ def _registry(
     selectors: Mapping[Resource, Mapping[str, str]],
     emit: Emit,
     signs: Signs,
-    sessions: WeakSet[aiohttp.ClientSession],
+    sessions: _Sessions,
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
-    @kopf.on.login(registry=registry, retries=1)
+    @kopf.on.login(registry=registry, backoff=RESTART_PERIOD)
     async def login(**_: Any) -> kopf.AiohttpSession:
         info = await _connection_info(configuration)
         # A server may be behind a proxy that has it under a path of its own.
         base = urlsplit(info.server).path.rstrip("/")
-        made = _session(info, _tracing({base + resource.path(): resource for resource in selectors}, signs))
-        sessions.add(made.aiohttp_session)
-        return made
+        tracing = _tracing({base + resource.path(): resource for resource in selectors}, signs)
+        session = sessions.open(info, tracing)
+        return kopf.AiohttpSession(aiohttp_session=session, server=info.server, expiration=info.expiration)
 
     for resource in selectors:
         _register(registry, resource, emit)
@@ -138,17 +166,6 @@ async def _connection_info(configuration: Configuration) -> kopf.ConnectionInfo:
         proxy_url=configuration.proxy,
         expiration=datetime.datetime.now(datetime.UTC) + _REREAD_AFTER if token else None,
     )
-
-
-def _session(info: kopf.ConnectionInfo, tracing: aiohttp.TraceConfig) -> kopf.AiohttpSession:
-    """What Kopf itself would make of it, and with an ear of ours."""
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
-        headers=info.as_http_headers(),
-        proxy=info.proxy_url,
-        trace_configs=[tracing],
-    )
-    return kopf.AiohttpSession(aiohttp_session=session, server=info.server, expiration=info.expiration)
 
 
 def _tracing(kinds: Mapping[str, Resource], signs: Signs) -> aiohttp.TraceConfig:
@@ -182,6 +199,8 @@ def _settings(selectors: Mapping[Resource, Mapping[str, str]]) -> kopf.OperatorS
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
     settings.posting.enabled = False
+    # Kopf would have the whole process killed if its own end took too long.
+    settings.process.ultimate_exiting_timeout = None
     settings.persistence.diffbase_storage = _Stateless()
     settings.watching.chunk_size = 500
     settings.watching.server_timeout = STREAM_SECONDS

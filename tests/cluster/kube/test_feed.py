@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import gc
 import secrets
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -269,3 +272,61 @@ async def test_watched_directly_changes_of_several_objects_come_in_the_order_in_
                 async with asyncio.timeout(PATIENCE):
                     change = await watched.changes.get()
                 assert (change.key, change.after) == (key, after)
+
+
+async def test_a_feed_that_is_closed_while_kopf_still_connects_leaves_nothing_open(
+    configuration: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connects = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with client.Api(configuration) as api:
+        for earlier in range(8):
+            requests = iter(range(earlier))
+            connects.clear()
+
+            def tried(feed: Feed, resource: Any, requests: Iterator[int] = requests) -> None:
+                if threading.current_thread().name == "kopf" and next(requests, None) is None:
+                    loop.call_soon_threadsafe(connects.set)
+
+            monkeypatch.setattr(Feed, "_tried", tried)
+            watched = Watched(api, direct=False)
+            async with Feed(api, configuration, [watched.subscription()]) as feed, asyncio.timeout(PATIENCE):
+                await feed.start()
+                await connects.wait()
+            assert "kopf" not in [thread.name for thread in threading.enumerate()]
+    # What is left open complains, and that fails the test.
+    gc.collect()
+
+
+@pytest.mark.parametrize("failing", ["credentials", "server"])
+async def test_kopf_goes_on_after_what_it_takes_for_fatal(
+    configuration: Any, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    monkeypatch.setattr(kopf_watch, "RESTART_PERIOD", 0.05)
+    failed = threading.Event()
+    connection_info = kopf_watch._connection_info
+
+    async def wrong_at_first(configuration: Any) -> Any:
+        info = await connection_info(configuration)
+        if failed.is_set():
+            return info
+        failed.set()
+        if failing == "credentials":
+            raise RuntimeError("no credentials")
+        return dataclasses.replace(info, server=f"{info.server}/nowhere")
+
+    monkeypatch.setattr(kopf_watch, "_connection_info", wrong_at_first)
+    heard = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hear(feed: Feed, resource: Any) -> None:
+        if threading.current_thread().name == "kopf":
+            loop.call_soon_threadsafe(heard.set)
+
+    monkeypatch.setattr(Feed, "_heard", hear)
+    async with client.Api(configuration) as api:
+        watched = Watched(api, direct=False)
+        async with Feed(api, configuration, [watched.subscription()]) as feed, asyncio.timeout(PATIENCE):
+            await feed.start()
+            await heard.wait()
+    assert failed.is_set()

@@ -18,13 +18,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 
+from heraldlb.speaker.standing import ELIGIBLE
 from lab.namespaces import Surroundings, named, run_in
 
 NODES = ("node-1", "node-2", "node-3")
@@ -103,6 +104,20 @@ class SpeakerProcess:
         with self._news:
             assert self._news.wait_for(matching, PATIENCE), f"no {kind} {fields} in {self.changes[after:]}"
             return matching()[0]
+
+    @property
+    def serves(self) -> bool:
+        """Whether it may own addresses."""
+        return self._last("Standing", "standing") in {each.name for each in ELIGIBLE}
+
+    @property
+    def owners(self) -> dict[str, str | None]:
+        """Of each address, as this node sees it."""
+        return self._last("OwnersChanged", "owners") or {}
+
+    def _last(self, kind: str, field: str) -> Any:
+        with self._news:
+            return next((each[field] for each in reversed(self.changes) if each["change"] == kind), None)
 
     def send(self, number: int) -> None:
         self.process.send_signal(number)
@@ -260,6 +275,14 @@ class Lan:
                 return {address: names[macs[0]] for address, macs in found.items()}
         raise AssertionError(f"not every address is answered by one of {among} alone; last {found}")
 
+    def await_agreement(self, *nodes: str) -> None:
+        """Until all of these serve and see the same owners of all addresses, of their own number.
+
+        While nodes start, each may hear a little earlier than another who serves already, and addresses move.
+        """
+        speakers = [self.speakers[node] for node in nodes]
+        until(lambda: all(each.serves for each in speakers) and _agreed([each.owners for each in speakers], nodes))
+
     def await_owner(self, address: str, among: Sequence[str] = NODES) -> str:
         """As `await_owners`, for one address."""
         return self.await_owners(address, among=among)[address]
@@ -288,6 +311,10 @@ class Lan:
             self._socket.close()
         for namespace in self._namespaces:
             subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True)
+
+
+def _agreed(views: Sequence[Mapping[str, str | None]], nodes: Collection[str]) -> bool:
+    return all(view == views[0] for view in views) and set(views[0].values()) <= set(nodes)
 
 
 def answered_by(frame: Any, address: str) -> str:

@@ -4,7 +4,7 @@
 Standard input takes snapshots, a line each: `{"addresses": {ADDRESS: [CANDIDATE]}, "peers": {NAME: [ADDRESS]}}`,
 with `"probe": [ADDRESS]` for those to probe first and `"per_client": [ADDRESS]` for those whose clients the
 candidates share; standard output gives a line for each change,
-`{"change": KIND, ...}`. End of input or SIGTERM: a clean leave.
+`{"change": KIND, ...}`, the node's `Standing` among them. End of input or SIGTERM: a clean leave.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import sys
 from typing import Any
 
 from heraldlb.speaker import Announceable, Change, Desired, OwnersChanged, Peer, Speaker, SpeakerSettings
+
+STANDING = "standing: %s, was %s"
 
 
 def _desired(line: str) -> Desired:
@@ -46,8 +48,18 @@ def _on_change(change: Change) -> None:
     _say(change=type(change).__name__, **fields)
 
 
+class _Standings(logging.Handler):
+    """Tells of the node's standing, of which there is no change, from the log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == STANDING:
+            assert isinstance(record.args, tuple)
+            _say(change="Standing", standing=record.args[0])
+
+
 def main() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger().addHandler(_Standings())
     raw = json.loads(sys.argv[1])
     speaker = Speaker(SpeakerSettings(**{**raw, "key": bytes.fromhex(raw["key"])}), _on_change)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())

@@ -116,6 +116,7 @@ def test_links_and_settings_are_told_as_they_are(lan: Lan) -> None:
 def test_hosts_that_have_an_address_are_found_and_the_speaker_goes_on_undisturbed(hosts: Lan) -> None:
     hosts.start(*NODES, failure_timeout=UNHURRIED)
     hosts.apply(*NODES)
+    hosts.await_agreement(*NODES)
     owners = hosts.await_owners(*ALL)
     changes = {node: list(hosts.speakers[node].changes) for node in NODES}
     for _ in hosts.received(0.001):

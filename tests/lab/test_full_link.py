@@ -75,6 +75,7 @@ def _await_flood(lan: Lan, frames: int) -> None:
 def test_a_full_link_neither_delays_answers_nor_moves_addresses(lan: Lan, address: str) -> None:
     lan.start(*NODES, failure_timeout=TIMEOUT)
     lan.apply(*NODES)
+    lan.await_agreement(*NODES)
     owner = lan.await_owners(*ALL)[address]
     others = [lan.speakers[node] for node in NODES if node != owner]
     told = [len(each.changes) for each in others]

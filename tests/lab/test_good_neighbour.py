@@ -117,6 +117,7 @@ def test_while_probing_nothing_is_answered(lan: Lan, address: str) -> None:
 def test_at_failover_an_address_that_was_announced_is_not_probed_again(lan: Lan, address: str) -> None:
     lan.start(*NODES)
     lan.apply(*NODES, addresses=[address], probe=[address])
+    lan.await_agreement(*NODES)
     owner = lan.await_owner(address)
     # As soon as the first announcement is known, every agent is told.
     lan.apply(*NODES, addresses=[address])
@@ -144,6 +145,7 @@ def test_the_groups_of_an_address_are_joined_by_its_owner_alone_and_reported_to_
     reports = (frame for frame in lan.received(30) if ICMPv6MLReport2 in frame)
     wanted = (report for report in reports if group in {record.dst for record in report[ICMPv6MLReport2].records})
     assert next(wanted).src in {MAC[node] for node in NODES[:2]}
+    lan.await_agreement(*NODES[:2])
     owner = lan.await_owner(address, NODES[:2])
     heir = next(node for node in NODES[:2] if node != owner)
     until(lambda: joined(owner) and not joined(heir))
@@ -156,6 +158,7 @@ def test_the_groups_of_an_address_are_joined_by_its_owner_alone_and_reported_to_
 def test_a_strangers_claim_to_an_announced_address_is_reported(lan: Lan, address: str) -> None:
     lan.start(*NODES)
     lan.apply(*NODES, addresses=[address])
+    lan.await_agreement(*NODES)
     owner = lan.await_owner(address)
     frame = Ether(src=STRANGER, dst="ff:ff:ff:ff:ff:ff") / ARP(op=1, hwsrc=STRANGER, psrc=address, pdst=address)
     if ":" in address:

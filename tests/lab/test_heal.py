@@ -26,6 +26,7 @@ def start(lan: Lan, version: int) -> str:
         (other,) = set(PAIR) - {node}
         peer = [each for each in NODE_IPS[other] if ip_address(each).version == version]
         lan.speakers[node].apply({address: list(PAIR)}, {other: peer})
+    lan.await_agreement(*PAIR)
     lan.await_owner(address, PAIR)
     return address
 

@@ -24,6 +24,7 @@ def cluster(lan: Lan) -> Lan:
     """Three nodes that have agreed on who announces what."""
     lan.start(*NODES)
     lan.apply(*NODES)
+    lan.await_agreement(*NODES)
     lan.await_owners(*ALL)
     return lan
 
@@ -144,6 +145,7 @@ def test_an_owner_that_loses_the_prefix_of_an_address_hands_it_over(lan: Lan) ->
     address = "10.78.0.240"
     lan.start(*NODES)
     lan.apply(*NODES, addresses=[address])
+    lan.await_agreement(*NODES)
     owner = lan.await_owner(address)
     number = NODES.index(owner) + 1
     lan.ip(owner, f"addr del 10.78.0.{number}/24 dev eth0")
@@ -182,10 +184,11 @@ def test_the_heir_is_told_whose_an_address_was_and_then_that_it_is_its_own_befor
 def test_a_new_node_takes_its_share_and_is_never_answered_beside(lan: Lan) -> None:
     lan.start(*NODES[:2])
     lan.apply(*NODES[:2])
+    lan.await_agreement(*NODES[:2])
     before = lan.await_owners(*ALL, among=NODES[:2])
     lan.start(NODES[2])
     lan.apply(NODES[2])
-    lan.speakers[NODES[2]].wait_for("Announcing")
+    lan.await_agreement(*NODES)
     after = lan.await_owners(*ALL)
     moved = {address for address in ALL if before[address] != after[address]}
     assert moved

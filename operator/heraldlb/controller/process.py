@@ -72,8 +72,9 @@ async def run(settings: ControllerSettings, process: ProcessSettings, stop: asyn
             recording = asyncio.create_task(recorder.run(), name="recorder")
             stopping = asyncio.create_task(stop.wait(), name="stop")
             while not stop.is_set():
-                term = Term(api, configuration, settings, recorder)
-                await _until(stopping, _hold(Lease(api, process.lease), term, acting, collector))
+                lease = Lease(api, process.lease)
+                term = Term(api.fenced(lease.holds), configuration, settings, recorder)
+                await _until(stopping, _hold(lease, term, acting, collector))
             await recorder.flush()
             recording.cancel()
             await asyncio.gather(recording, return_exceptions=True)

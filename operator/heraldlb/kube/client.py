@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -118,6 +119,7 @@ class Api:
         self._client = ApiClient(configuration)
         self._client.rest_client = _Rest(configuration, self._sockets)
         self._answered = -float("inf")
+        self.may_write: Callable[[], bool] = lambda: True
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,6 +127,16 @@ class Api:
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
         await self._sockets.close()
+
+    def fenced(self, may_write: Callable[[], bool]) -> Api:
+        """The same connection, whose writes are not sent but raise ApiUnavailableError while they may not be.
+
+        For who acts by a claim that runs out: a process that was stopped and goes on would write first, and only
+        then notice.
+        """
+        fenced = copy.copy(self)
+        fenced.may_write = may_write
+        return fenced
 
     @property
     def last_answer(self) -> float:
@@ -303,6 +315,8 @@ class Api:
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         url = self._client.configuration.host + path
         started = time.monotonic()
+        if method != "GET" and not self.may_write():
+            raise ApiUnavailableError(f"{method} {path}: not sent, since another replica may act by now")
         with _unavailable(method, f"{method} {path}"):
             response = await self._client.rest_client.request(
                 method, url, headers=headers, body=body, _request_timeout=patience

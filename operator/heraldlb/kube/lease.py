@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,6 +68,12 @@ class Lease:
         self._api = api
         self._settings = settings
         self._sighting: Sighting | None = None
+        self._renewed = -math.inf
+
+    def holds(self) -> bool:
+        """Whether it was renewed within the deadline, so that nobody else acts. Also right in a process that was
+        stopped and has not looked at the Lease yet."""
+        return time.monotonic() < self._renewed + self._settings.deadline
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[asyncio.Event]:
@@ -88,8 +95,10 @@ class Lease:
     async def _acquire(self) -> None:
         said = ""
         while True:
+            started = time.monotonic()
             try:
                 if await self._try():
+                    self._renewed = started
                     log.info("acting as %s", self._settings.identity)
                     return
                 problem = f"standing by: {self._sighting.holder if self._sighting else 'another replica'} acts"
@@ -101,28 +110,27 @@ class Lease:
             await asyncio.sleep(self._settings.look)
 
     async def _renew(self, lost: asyncio.Event) -> None:
-        renewed = time.monotonic()
         while True:
             await asyncio.sleep(self._settings.period)
             try:
-                left = renewed + self._settings.deadline - time.monotonic()
+                left = self._renewed + self._settings.deadline - time.monotonic()
                 started = time.monotonic()
                 # Not `wait_for`: that may lose a cancellation that comes together with the answer (Python 3.11).
                 async with asyncio.timeout(max(left, 0.01)):
-                    renews = await self._try()
+                    renews = await self._try(renew=True)
                 if renews:
-                    renewed = started
+                    self._renewed = started
                     continue
                 log.error("another replica has taken the Lease")
                 break
             except (ApiError, ApiUnavailableError, TimeoutError) as error:
-                if time.monotonic() - renewed >= self._settings.deadline:
+                if not self.holds():
                     log.error("the Lease could not be renewed: %s", error or "no answer in time")  # noqa: TRY400
                     break
         lost.set()
 
-    async def _try(self) -> bool:
-        """Take or renew the Lease if it may be taken."""
+    async def _try(self, *, renew: bool = False) -> bool:
+        """Take the Lease if it may be taken, or `renew` it if it is still ours: else somebody acted meanwhile."""
         settings, now = self._settings, time.monotonic()
         try:
             lease = await self._api.get(LEASES, settings.name, settings.namespace)
@@ -131,7 +139,8 @@ class Lease:
                 raise
             lease = {"metadata": {"name": settings.name, "namespace": settings.namespace}, "spec": {}}
             return await self._write(lease, create=True)
-        if not may_take(lease, settings.identity, self._sighting, now):
+        ours = text(lease, "spec", "holderIdentity") == settings.identity
+        if not (ours if renew else may_take(lease, settings.identity, self._sighting, now)):
             version = text(lease, "metadata", "resourceVersion")
             if self._sighting is None or self._sighting.version != version:
                 self._sighting = Sighting(text(lease, "spec", "holderIdentity"), version, now)

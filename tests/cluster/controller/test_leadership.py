@@ -105,6 +105,7 @@ def test_one_that_hung_amid_a_burst_and_wakes_too_late_gives_no_address_twice(
 
     acting.resume()
     replicas.await_standing_by(acting)
+    assert "not sent, since another replica may act by now" in acting.log.read_text()
     replicas.end(acting)
     shown = tenant.await_assigned(*left)
     assert {name: shown[name] for name in before} == before

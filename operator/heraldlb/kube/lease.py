@@ -73,7 +73,11 @@ class Lease:
     def holds(self) -> bool:
         """Whether it was renewed within the deadline, so that nobody else acts. Also right in a process that was
         stopped and has not looked at the Lease yet."""
-        return time.monotonic() < self._renewed + self._settings.deadline
+        return self._left() > 0
+
+    def _left(self) -> float:
+        """Seconds until the deadline."""
+        return self._renewed + self._settings.deadline - time.monotonic()
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[asyncio.Event]:
@@ -113,10 +117,9 @@ class Lease:
         while True:
             await asyncio.sleep(self._settings.period)
             try:
-                left = self._renewed + self._settings.deadline - time.monotonic()
                 started = time.monotonic()
                 # Not `wait_for`: that may lose a cancellation that comes together with the answer (Python 3.11).
-                async with asyncio.timeout(max(left, 0.01)):
+                async with asyncio.timeout(max(self._left(), 0.01)):
                     renews = await self._try(renew=True)
                 if renews:
                     self._renewed = started

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -16,20 +15,9 @@ from lab.api_server import ApiServer
 PATIENCE = 20.0
 
 
-class Unplugged(client.Api):
-    """Reaches no API server any more once it is told so."""
-
-    unplugged = False
-
-    async def _request(self, *arguments: Any, **options: Any) -> Any:
-        if self.unplugged:
-            raise client.ApiUnavailableError("unplugged")
-        return await super()._request(*arguments, **options)
-
-
 @pytest.fixture
-async def api(api_server: ApiServer) -> AsyncIterator[Unplugged]:
-    async with Unplugged(await credentials.load(str(api_server.kubeconfig))) as opened:
+async def api(api_server: ApiServer) -> AsyncIterator[client.Api]:
+    async with client.Api(await credentials.load(str(api_server.kubeconfig))) as opened:
         yield opened
 
 
@@ -39,19 +27,20 @@ def settings() -> LeaseSettings:
 
 
 async def test_a_lease_that_is_not_renewed_is_held_until_the_deadline_and_then_lost(
-    api: Unplugged, settings: LeaseSettings
+    api: client.Api, settings: LeaseSettings
 ) -> None:
-    lease = Lease(api, settings)
+    plugged = True
+    lease = Lease(api.fenced(lambda: plugged), settings)
     assert not lease.holds()
     async with asyncio.timeout(PATIENCE), lease.held() as lost:
         assert lease.holds()
-        api.unplugged = True
+        plugged = False
         await lost.wait()
         assert not lease.holds()
 
 
 async def test_a_lease_that_another_had_meanwhile_is_lost_even_if_it_is_free_again(
-    api: Unplugged, settings: LeaseSettings
+    api: client.Api, settings: LeaseSettings
 ) -> None:
     async with asyncio.timeout(PATIENCE), Lease(api, settings).held() as lost:
         given_back = {"spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}
